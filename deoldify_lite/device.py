@@ -1,0 +1,59 @@
+"""Where and how precisely to compute: the one place that chooses device and precision."""
+from contextlib import AbstractContextManager
+
+import torch
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class DeviceUnavailable(RuntimeError):
+    "The device or precision that was asked for does not exist on this machine."
+
+
+def pick_device(name: str | torch.device = "auto") -> torch.device:
+    """`auto` means CUDA, else Apple's GPU, else the CPU.
+
+    Raises:
+        DeviceUnavailable: a device was named that this machine does not have.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceUnavailable(f"device {str(name)!r} is not available here; use --device auto or cpu") from error
+    return device
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic is faster than float32 on `device`.
+
+    On a CPU that takes AMX or AVX512-BF16 instructions; elsewhere bfloat16 is emulated and several times slower.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "cpu":
+        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return False
+
+
+def pick_precision(device: torch.device, name: str = "auto") -> torch.dtype:
+    """The dtype of convolutions and matrix products: `auto` means bfloat16 where it is fast, else float32.
+
+    Raises:
+        ValueError: `name` is not auto, float32, bfloat16 or float16.
+    """
+    if name == "auto":
+        return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    if name not in PRECISIONS:
+        raise ValueError(f"precision {name!r} is unknown; use auto, {', '.join(PRECISIONS)}")
+    return PRECISIONS[name]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
+    "Run the network in `dtype` with float32 master weights; does nothing for float32."
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

@@ -1,0 +1,168 @@
+"""The generators: U-Nets that turn a grey photo into a colour one.
+
+All share one interface. `generator(x)` takes a normalised grey picture (N, 3, H, W) of any height and width and gives
+a normalised RGB picture of the same shape, values in (-3, 3). `generator.chroma(x)` gives only Cb and Cr,
+(N, 2, H, W), which is all that a colorizer needs, since it keeps the photo's own luma.
+
+The networks here are plain: spectral norm is put on for training (`layers.add_spectral_norm`) and folded into the
+weights when they are saved (`layers.plain_state`).
+"""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import color
+from .encoders import ResNetEncoder, build_encoder
+from .layers import PixelShuffle, UnetBlock, conv_layer
+
+
+class Lite(nn.Module):
+    """fastai's DynamicUnet without its hooks, with a head that gives chroma.
+
+    Layer for layer the network that `fastai.vision.models.unet.DynamicUnet(encoder, 2, size, blur=True,
+    self_attention=True, last_cross=False, y_range=(-0.5, 0.5), norm_type=NormType.Batch)` makes, but for the
+    BatchNorm behind its last convolution, which would tie a photo's colours to its neighbours' in the batch; weights go
+    from one to the other by name. Features travel as arguments instead of through hooks, so many threads may
+    use one network, `torch.compile` sees one graph, and it can be copied and exported.
+
+    DeOldify puts 55 % of its arithmetic into a residual block at full resolution (`last_cross`). The eye takes fine
+    detail from luma, which comes from the photo itself, so that block is left out.
+    """
+
+    predicts = "chroma"
+
+    def __init__(self, encoder: str = "resnet34"):
+        super().__init__()
+        self.config = {"architecture": "lite", "encoder": encoder}
+        body = build_encoder(encoder)
+        *skips, width = _channels(body)
+        layers = [body, nn.BatchNorm2d(width), nn.ReLU(),
+                  nn.Sequential(conv_layer(width, width * 2), conv_layer(width * 2, width))]
+        for i, skip in enumerate(reversed(skips)):
+            up = width // 2
+            is_last = i == len(skips) - 1
+            block_width = (up + skip) // 2 if is_last else up + skip
+            # The third block from the end works at an eighth of the picture's side: enough places to be worth
+            # comparing, few enough to compare each with each.
+            layers.append(UnetBlock(width, up, skip, block_width, attention=i == len(skips) - 3))
+            width = block_width
+        layers += [PixelShuffle(width, width, blur=False), nn.Identity(), nn.Conv2d(width, 2, 1)]
+        self.layers = nn.ModuleList(layers)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.layers[0]
+
+    @property
+    def spectral(self) -> list[nn.Module]:
+        "The parts that train under spectral norm: all of the decoder but its head, whose scale is the colours'."
+        return list(self.layers[1:-1])
+
+    def chroma(self, x: Tensor) -> Tensor:
+        "Cb and Cr (N, 2, H, W), in (-0.5, 0.5), of a normalised grey picture (N, 3, H, W)."
+        _, bn, relu, middle, *blocks, shuffle, _, head = self.layers
+        *skips, h = self.encoder(x)
+        h = middle(relu(bn(h)))
+        for block, skip in zip(blocks, reversed(skips)):
+            h = block(h, skip)
+        h = head(shuffle(h))
+        if h.shape[-2:] != x.shape[-2:]:
+            h = F.interpolate(h, x.shape[-2:], mode="bilinear")
+        return torch.sigmoid(h.float()) - 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        grey = color.denormalize(x)
+        return color.normalize(color.merge(color.luma(grey), self.chroma(x)).clamp(0, 1))
+
+
+class DeOldify(nn.Module):
+    """DeOldify's generators (Antic 2018-2019): `deep` is the artistic one, `wide` the stable and the video one.
+
+    They predict RGB, of which only the chroma is used. Their published weights load through `weights.load_generator`.
+    """
+
+    predicts = "rgb"
+
+    def __init__(self, architecture: str):
+        super().__init__()
+        self.config = {"architecture": architecture}
+        deep = architecture == "deep"
+        body = ResNetEncoder("resnet34" if deep else "resnet101")
+        *skips, width = _channels(body)
+        layers = [body, nn.BatchNorm2d(width), nn.ReLU(),
+                  nn.Sequential(conv_layer(width, width * 2, bn_first=False),
+                                conv_layer(width * 2, width, bn_first=False))]
+        for i, skip in enumerate(reversed(skips)):
+            is_last = i == len(skips) - 1
+            if deep:
+                up, convs = width // 2, 2
+                block_width = int(((up + skip) // 2 if is_last else up + skip) * 1.5)
+            else:
+                up = block_width = 256 if is_last else 512
+                convs = 1
+            layers.append(UnetBlock(width, up, skip, block_width, convs=convs, bn_first=False, attention=i == 1))
+            width = block_width
+        shuffle = PixelShuffle(width, width, blur=True, conv=nn.Sequential(nn.Conv2d(width, width * 4, 1), nn.ReLU()))
+        cross = width + 3
+        layers += [shuffle, nn.Identity(), _ResBlock(cross), nn.Conv2d(cross, 3, 1)]
+        self.layers = nn.ModuleList(layers)
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.layers[0]
+
+    @property
+    def spectral(self) -> list[nn.Module]:
+        "The parts that train under spectral norm."
+        return list(self.layers[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, bn, relu, middle, *blocks, shuffle, _, res_block, head = self.layers
+        *skips, h = self.encoder(x)
+        h = middle(relu(bn(h)))
+        for block, skip in zip(blocks, reversed(skips)):
+            h = block(h, skip)
+        h = shuffle(h)
+        if h.shape[-2:] != x.shape[-2:]:
+            h = F.interpolate(h, x.shape[-2:], mode="nearest")
+        h = head(res_block(torch.cat([h, x], 1)))
+        return torch.sigmoid(h.float()) * 6 - 3
+
+    def chroma(self, x: Tensor) -> Tensor:
+        "Cb and Cr (N, 2, H, W) of the predicted picture."
+        return color.chroma(color.denormalize(self(x)).clamp(0, 1))
+
+
+class _ResBlock(nn.Module):
+    "Two convolutions around a shortcut, no BatchNorm and no activation after the sum."
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
+                                      for _ in range(2)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def _channels(encoder: nn.Module) -> list[int]:
+    "Channels of each feature map, found by a dry run."
+    was_training = encoder.training
+    with torch.no_grad():
+        channels = [f.shape[1] for f in encoder.eval()(torch.zeros(1, 3, 64, 64))]
+    encoder.train(was_training)
+    return channels
+
+
+def build_generator(architecture: str = "lite", encoder: str = "resnet34") -> nn.Module:
+    """An untrained generator: `lite` with any encoder, `deep` or `wide`.
+
+    Raises:
+        ValueError: no such architecture or encoder.
+    """
+    if architecture == "lite":
+        return Lite(encoder)
+    if architecture in ("deep", "wide"):
+        return DeOldify(architecture)
+    raise ValueError(f"generator {architecture!r} is unknown; choose lite, deep or wide")

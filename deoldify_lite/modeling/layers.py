@@ -1,0 +1,125 @@
+"""The pieces that every network here is made of."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+
+class SpectralNorm(nn.Module):
+    """Parametrisation that divides a weight by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
+
+    One step of power iteration for each forward pass in training mode; none in eval mode. Only the left vector is
+    kept, the right one follows from it. Runs in float32 also under autocast, where a rounded norm would drift.
+    """
+
+    def __init__(self, weight: Tensor, warm_up: int = 15):
+        super().__init__()
+        self.register_buffer("u", F.normalize(torch.randn(weight.shape[0]), dim=0))
+        with torch.no_grad():
+            for _ in range(warm_up):
+                self.u.copy_(self._vectors(weight.flatten(1))[0])
+
+    def _vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        v = F.normalize(matrix.T @ self.u, dim=0)
+        return F.normalize(matrix @ v, dim=0), v
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix = weight.flatten(1)
+            with torch.no_grad():
+                u, v = self._vectors(matrix)
+                if self.training:
+                    self.u.copy_(u)
+            return weight / (u @ (matrix @ v))
+
+
+def add_spectral_norm(module: nn.Module) -> nn.Module:
+    "Put spectral norm on every convolution below `module`, in place."
+    for child in list(module.modules()):
+        if isinstance(child, (nn.Conv1d, nn.Conv2d)) and not parametrize.is_parametrized(child):
+            parametrize.register_parametrization(child, "weight", SpectralNorm(child.weight))
+    return module
+
+
+def plain_state(module: nn.Module) -> dict[str, Tensor]:
+    """The state dict `module` would have without parametrisations: normalised weights under their plain names.
+
+    This is what an eval-mode forward pass computes with, so a network without spectral norm that loads it gives the
+    same output. Nothing in `module` changes.
+    """
+    state = {k: v.detach() for k, v in module.state_dict().items() if ".parametrizations." not in f".{k}"}
+    for name, child in module.named_modules():
+        if parametrize.is_parametrized(child, "weight"):
+            norm = child.parametrizations.weight[0]
+            was_training = norm.training
+            norm.eval()
+            with torch.no_grad():
+                state[f"{name}.weight"] = child.weight.detach()
+            norm.train(was_training)
+    return state
+
+
+class SelfAttention(nn.Module):
+    """Every position looks at every other (SAGAN, Zhang et al. 2018, arXiv:1805.08318); starts as the identity.
+
+    As in fastai and DeOldify the softmax runs over the positions that `query` speaks for, so `query` plays the part
+    that is elsewhere called key; `scaled_dot_product_attention` never holds the whole (HW, HW) matrix.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.query = nn.Conv1d(channels, channels // 8, 1, bias=False)
+        self.key = nn.Conv1d(channels, channels // 8, 1, bias=False)
+        self.value = nn.Conv1d(channels, channels, 1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(2)
+        query, key, value = (conv(flat).transpose(1, 2) for conv in (self.query, self.key, self.value))
+        seen = F.scaled_dot_product_attention(key, query, value, scale=1.0)
+        return x + self.gamma * seen.transpose(1, 2).reshape(x.shape)
+
+
+def conv_layer(inputs: int, outputs: int, size: int = 3, *, bn_first: bool = True) -> nn.Sequential:
+    "Convolution, BatchNorm and ReLU; DeOldify has the BatchNorm behind the ReLU (`bn_first=False`)."
+    rest = [nn.BatchNorm2d(outputs), nn.ReLU()]
+    conv = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
+    return nn.Sequential(conv, *(rest if bn_first else rest[::-1]))
+
+
+def _icnr_(weight: Tensor) -> None:
+    "Start sub-pixel convolution as nearest-neighbour upsampling (Aitken et al. 2017, arXiv:1707.02937)."
+    kernel = nn.init.kaiming_normal_(torch.empty(weight.shape[0] // 4, *weight.shape[1:]))
+    with torch.no_grad():
+        weight.copy_(kernel.repeat_interleave(4, 0))
+
+
+class PixelShuffle(nn.Sequential):
+    "Sub-pixel upsampling by two, (N, inputs, H, W) -> (N, outputs, 2H, 2W); `blur` takes the checkerboard out."
+
+    def __init__(self, inputs: int, outputs: int, *, blur: bool, conv: nn.Module | None = None):
+        layers = [conv or conv_layer(inputs, outputs * 4, 1), nn.PixelShuffle(2)]
+        if blur:
+            layers += [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)]
+        super().__init__(*layers)
+        _icnr_(self[0][0].weight)
+
+
+class UnetBlock(nn.Module):
+    "Upsample the coarse features to `up` channels, join them with the encoder's of that size, convolve once or twice."
+
+    def __init__(self, coarse: int, up: int, skip: int, width: int, *, convs: int = 2, bn_first: bool = True,
+                 attention: bool = False):
+        super().__init__()
+        self.shuf = PixelShuffle(coarse, up, blur=True)
+        self.bn = nn.BatchNorm2d(skip)
+        self.conv1 = conv_layer(up + skip, width, bn_first=bn_first)
+        self.conv2 = conv_layer(width, width, bn_first=bn_first) if convs == 2 else nn.Sequential()
+        if attention:
+            (self.conv2 if convs == 2 else self.conv1).append(SelfAttention(width))
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        up = self.shuf(coarse)
+        if up.shape[-2:] != skip.shape[-2:]:
+            up = F.interpolate(up, skip.shape[-2:], mode="nearest")
+        return self.conv2(self.conv1(F.relu(torch.cat([up, self.bn(skip)], 1))))

@@ -1,0 +1,85 @@
+"""Pretrained networks of others: where their weights come from.
+
+Looked for in this order: a file that was named; `<name>.safetensors` in `weights_folder()` (for machines that are
+offline); the caches and servers of torchvision and timm.
+"""
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .encoders import ResNetEncoder
+from .weights import BadWeights, load_strictly, weights_folder
+
+
+class WeightsUnavailable(RuntimeError):
+    "Pretrained weights that are neither here nor to be fetched. The message says what to do."
+
+
+def _state(name: str, file: Path | None, fetch: Callable[[], dict[str, Tensor]]) -> tuple[dict[str, Tensor], Path]:
+    "State dict of the network `name` and where it came from."
+    local = file or weights_folder() / f"{name}.safetensors"
+    if local.is_file():
+        try:
+            return load_file(local), local
+        except Exception as error:
+            raise BadWeights(f"{local}: not a safetensors file, or a truncated one ({error})") from error
+    if file:
+        raise WeightsUnavailable(f"{file}: no such weights file")
+    try:
+        return fetch(), Path(name)
+    except Exception as error:  # every library has its own way to fail without a network
+        raise WeightsUnavailable(
+            f"the pretrained weights of {name} are not on this machine and could not be fetched ({type(error).__name__})"
+            f"; put them at {local}, or train without them") from error
+
+
+def _torchvision(name: str) -> dict[str, Tensor]:
+    from torchvision import models
+
+    return models.get_model_weights(name).DEFAULT.get_state_dict(progress=True, check_hash=True)
+
+
+def load_pretrained_encoder(encoder: nn.Module, name: str, file: Path | None = None) -> None:
+    """Give an encoder of `build_encoder(name)` its ImageNet weights.
+
+    Raises:
+        WeightsUnavailable: offline, and not in any cache; the message names the remedies.
+        BadWeights: `file` holds another network.
+    """
+    if isinstance(encoder, ResNetEncoder):
+        state, source = _state(name, file, lambda: _torchvision(name))
+        stems = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+        numbered = {stem: str(i) for i, stem in enumerate(stems)}
+        parts = {k: k.split(".", 1) for k in state if not k.startswith("fc.")}
+        state = {f"{numbered.get(stem, stem)}.{rest}": state[k] for k, (stem, rest) in parts.items()}
+        load_strictly(encoder, state, source)
+        return
+
+    def fetch() -> dict[str, Tensor]:
+        import timm
+
+        return timm.create_model(name, pretrained=True, features_only=True).state_dict()
+
+    state, source = _state(name, file, fetch)
+    wanted = encoder.model.state_dict()
+    # A classifier's file holds a head as well; what the encoder needs must be there in full.
+    load_strictly(encoder.model, {k: v for k, v in state.items() if k in wanted}, source)
+
+
+def load_features(name: str, file: Path | None = None) -> nn.Sequential:
+    """The convolutions of torchvision's `vgg16`, `vgg16_bn` or `alexnet` with ImageNet weights, frozen, in eval mode.
+
+    Raises:
+        WeightsUnavailable, BadWeights: as `load_pretrained_encoder`.
+    """
+    from torchvision import models
+
+    network = models.get_model(name, weights=None).features
+    state, source = _state(f"{name}_features", file, lambda: _torchvision(name))
+    load_strictly(network, {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}, source)
+    for layer in network.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False  # in place, it would overwrite the activation that was just taken
+    return network.eval().requires_grad_(False)

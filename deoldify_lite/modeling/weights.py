@@ -1,0 +1,172 @@
+"""From a name or a file to a network with its weights, and back to a file.
+
+Files are safetensors that say in their metadata which network they belong to, or DeOldify's published `.pth`. Both
+load strictly: every weight has its place and every place its weight. A pickle is never executed.
+"""
+import json
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from ..files import write_atomically
+from .generator import build_generator
+from .layers import plain_state
+
+SHIPPED = Path(__file__).parent.parent / "weights"
+PUBLISHED = {"deep": "ColorizeArtistic_gen.pth", "wide": "ColorizeStable_gen.pth"}
+METADATA_KEY = "deoldify_lite"
+
+
+class BadWeights(ValueError):
+    "A weights file that is missing, damaged, or belongs to another network. The message says which and what to do."
+
+
+def weights_folder() -> Path:
+    "Where pretrained networks are looked for: $DEOLDIFY_LITE_WEIGHTS, else ~/.cache/deoldify_lite."
+    return Path(os.environ.get("DEOLDIFY_LITE_WEIGHTS") or Path.home() / ".cache" / "deoldify_lite")
+
+
+def find_weights(name_or_path: str | Path) -> Path:
+    """The file behind a generator's name, or the path itself.
+
+    `deep` and `wide` are DeOldify's own files, which are not part of this package: they are looked for in
+    `weights_folder()` under the names that they were published with.
+
+    Raises:
+        BadWeights: no such name, and no such file.
+    """
+    name = str(name_or_path)
+    if name in PUBLISHED:
+        path = weights_folder() / PUBLISHED[name]
+        if not path.is_file():
+            raise BadWeights(f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "
+                             f"it at {path} or give its path instead of {name!r}")
+        return path
+    shipped = SHIPPED / f"{name}.safetensors"
+    if shipped.is_file():
+        return shipped
+    if not Path(name).is_file():
+        names = sorted({p.stem for p in SHIPPED.glob("*.safetensors")} | set(PUBLISHED))
+        raise BadWeights(f"weights {name!r}: no such file, and not one of {', '.join(names)}")
+    return Path(name)
+
+
+def load_generator(name_or_path: str | Path = "lite", device: str | torch.device = "cpu") -> nn.Module:
+    """A generator with its weights, in eval mode, on `device`.
+
+    Takes the name of shipped weights (`lite`), `deep` or `wide` (DeOldify's files), or a path to a `.safetensors` made
+    by this package or a `.pth` published by DeOldify. The network takes normalised NCHW floats (ImageNet
+    statistics), any height and width, and gives raw output in (-3, 3) of the same shape. Spectral norm is folded in.
+
+    Raises:
+        BadWeights: missing, truncated, of another architecture, or not weights at all.
+    """
+    path = find_weights(name_or_path)
+    is_pickle = path.suffix.lower() in (".pth", ".pt")
+    config, state = _read_deoldify(path) if is_pickle else read_safetensors(path)
+    try:
+        with torch.device("meta"):  # no time spent on random weights; the encoder's dry run needs no numbers either
+            generator = build_generator(**config)
+    except (TypeError, ValueError) as error:
+        raise BadWeights(f"{path}: not a generator that this version knows: {config}") from error
+    load_strictly(generator, state, path)
+    return generator.to(device).eval()
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    "Load `state` in float32; every key and shape must fit, else `BadWeights` names the file."
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    wanted = {k: tuple(v.shape) for k, v in module.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in state.items()}
+    if wanted != found:
+        wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+        raise BadWeights(f"{path}: weights of another network: {len(wrong)} of {len(wanted)} entries differ, "
+                         f"the first is {wrong[0]} ({found.get(wrong[0], 'missing')} instead of "
+                         f"{wanted.get(wrong[0], 'nothing')})")
+    module.load_state_dict(state, assign=any(p.is_meta for p in module.parameters()))
+
+
+def read_safetensors(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    "The network's description and its state dict from a file of `save_weights`."
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        state = load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise BadWeights(f"{path}: not a safetensors file, or a truncated one; fetch or copy it again") from error
+    if METADATA_KEY not in metadata:
+        raise BadWeights(f"{path}: holds no generator of this package (its metadata has no {METADATA_KEY!r})")
+    return json.loads(metadata[METADATA_KEY]), state
+
+
+def save_weights(network: nn.Module | None, path: Path, *, config: dict | None = None,
+                 state: Mapping[str, Tensor] | None = None, dtype: torch.dtype | None = None) -> None:
+    """Write a network's plain weights (spectral norm folded in) and what is needed to build it again, atomically.
+
+    `state` and `config` replace the network's own; `dtype` float16 halves the file.
+    """
+    state = plain_state(network) if state is None else state
+    config = network.config if config is None else config
+    state = {k: (v.to(dtype) if dtype and v.is_floating_point() else v).cpu().contiguous() for k, v in state.items()}
+    write_atomically(path, save(state, {METADATA_KEY: json.dumps(config)}))
+
+
+def _read_deoldify(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    "Architecture and plain state dict of a checkpoint in DeOldify's layout, flat or under 'model'."
+    with path.open("rb") as file:
+        head = file.read(512).lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise BadWeights(f"{path}: a web page, not weights: the download link answered with HTML; fetch it again")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadWeights(f"{path}: not plain weights: it holds code or objects, which are never executed") from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise BadWeights(f"{path}: not a PyTorch file, or a truncated one; fetch it again") from error
+    if isinstance(state, dict) and isinstance(state.get("model"), dict):
+        state = state["model"]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise BadWeights(f"{path}: a PyTorch file without a state dict in it")
+    middle = state.get("layers.3.0.0.weight_orig")
+    architecture = {512: "deep", 2048: "wide"}.get(middle.shape[1] if middle is not None and middle.dim() == 4 else 0)
+    if architecture is None:
+        raise BadWeights(f"{path}: weights of another network: not a generator of DeOldify (artistic, stable, video)")
+    return {"architecture": architecture}, _plain_deoldify(state)
+
+
+def _plain_deoldify(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    "Fold spectral and weight norm into the weights as the original's eval mode applies them; use this package's names."
+    plain = {}
+    for key, value in state.items():
+        stem, name = key.rsplit(".", 1)
+        if name == "weight_orig":
+            u, v = state.get(f"{stem}.weight_u"), state.get(f"{stem}.weight_v")
+            if u is None or v is None or u.shape != value.shape[:1] or v.numel() * len(u) != value.numel():
+                continue  # the missing weight is reported by name when the network loads
+            plain[f"{stem}.weight"] = value / (u @ (value.flatten(1) @ v))
+        elif name == "weight_g":
+            direction = state.get(f"{stem}.weight_v", value)
+            norm = direction.flatten(1).norm(dim=1).reshape(value.shape)
+            plain[f"{stem}.weight"] = direction * (value / norm)
+        elif name not in ("weight_u", "weight_v"):
+            plain[key] = value
+    return {_renamed(key): value for key, value in plain.items()}
+
+
+# DeOldify's names and this package's, where they differ.
+RENAMED = ((r"^(layers\.\d+\.shuf)\.conv\.", r"\1.0."), (r"^(layers\.[4-7])\.conv\.", r"\1.conv1."),
+           (r"^layers\.8\.conv\.0\.", "layers.8.0.0."), (r"^layers\.11\.0\.", "layers.11."))
+
+
+def _renamed(key: str) -> str:
+    for theirs, ours in RENAMED:
+        key = re.sub(theirs, ours, key)
+    return key

@@ -1,0 +1,1 @@
+"""The NoGAN pipeline: data, losses, the stages, the GAN phase."""

@@ -1,0 +1,281 @@
+"""The GAN phase of NoGAN: short, at a low rate, generator and critic in turns.
+
+The critic learns five times as fast as the generator (two time scales, Heusel et al. 2017, arXiv:1706.08500) and keeps
+its turn until its loss is under a threshold, so that the generator is always judged by a critic that knows it.
+"""
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .. import color
+from ..device import autocast
+from ..files import write_atomically
+from ..modeling.generator import build_generator
+from ..modeling.weights import read_safetensors, save_weights
+from .callbacks import TrainingDiverged
+from .checkpoint import load_checkpoint, load_module, save_checkpoint
+from .data import batch_index, jitter
+from .ema import Ema
+from .grey import make_grey
+from .inflection import RULE, Scorer, choose, draw_curve, read_rows
+from .losses import FeatureLoss, adversarial_loss, critic_loss
+from .run import Run, Stage, picture_grid
+from .stages import InPrecision, Painter, channels_last, cycle_recipe, load_critic, trainable_generator
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Switcher:
+    """Whose turn it is. One generator step, then the critic until its loss is under `threshold`.
+
+    After `most` steps the critic's turn ends all the same: a critic that cannot get there would train for ever.
+    """
+
+    threshold: float
+    most: int
+    critic_steps: int = 0  # in this turn
+    critics_turn: bool = True
+
+    def after_critic(self, loss: float) -> None:
+        self.critic_steps += 1
+        if loss < self.threshold or self.critic_steps >= self.most:
+            self.critics_turn, self.critic_steps = False, 0
+
+    def after_generator(self) -> None:
+        self.critics_turn = True
+
+
+@contextmanager
+def only_training(network: nn.Module, *others: nn.Module) -> Iterator[None]:
+    """`network` in training mode, the others still: no gradients, no BatchNorm statistics, no power iteration.
+
+    Each network has an optimiser of its own, so nothing about the others can move, momentum and weight decay included.
+    """
+    before = [[p.requires_grad for p in other.parameters()] for other in others]
+    network.train()
+    for other in others:  # after it, for one of them may be a part of it
+        other.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for other, flags in zip(others, before):
+            for parameter, flag in zip(other.parameters(), flags):
+                parameter.requires_grad_(flag)
+
+
+class GanPhase:
+    "Both networks, both optimisers, and one step of each."
+
+    def __init__(self, stage: Stage, generator: nn.Module, critic: nn.Module):
+        run, schedule = stage.run, stage.run.schedule
+        self.stage, self.spec, self.schedule = stage, schedule.gan, schedule
+        self.generator, self.critic = generator, critic
+        self.painter = Painter(generator, run.precision)
+        self.judge = InPrecision(critic, run.precision)
+        self.feature_loss = FeatureLoss(schedule.loss).to(run.device)
+        self.encoder = generator.encoder.requires_grad_(False)  # what it knows of ImageNet must not drift
+        rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
+        decoder = [p for p in generator.parameters() if p.requires_grad]
+        self.generator_opt = torch.optim.AdamW(decoder, rate, betas, weight_decay=decay)
+        self.critic_opt = torch.optim.AdamW(critic.parameters(), rate * self.spec.critic_lr_factor, betas,
+                                            weight_decay=decay)
+        self.ema = Ema(generator, self.spec.ema)
+        self.switcher = Switcher(self.spec.critic_threshold, self.spec.max_critic_steps)
+        self.generator_steps = self.all_steps = 0
+        self.photos = run.pack(self.spec.size)
+        self.members = run.split(self.photos).train
+
+    @property
+    def state(self) -> dict:
+        "All that a step depends on besides the seed."
+        return {"generator": self.generator.state_dict(), "critic": self.critic.state_dict(),
+                "generator_opt": self.generator_opt.state_dict(), "critic_opt": self.critic_opt.state_dict(),
+                "ema": self.ema.state, "critic_steps": self.switcher.critic_steps,
+                "critics_turn": self.switcher.critics_turn, "generator_steps": self.generator_steps,
+                "all_steps": self.all_steps}
+
+    def load_state(self, state: dict) -> None:
+        for name in ("generator", "critic", "generator_opt", "critic_opt"):
+            load_module(getattr(self, name), state[name])
+        for key, value in state["ema"].items():
+            self.ema.state[key].copy_(value)
+        self.switcher.critic_steps, self.switcher.critics_turn = state["critic_steps"], state["critics_turn"]
+        self.generator_steps, self.all_steps = state["generator_steps"], state["all_steps"]
+
+    def step(self) -> dict[str, float]:
+        "One step of whichever network's turn it is. Returns its figures."
+        self.stage.seed_globally(self.all_steps)
+        draw = self.stage.seed("batch", self.all_steps)
+        index = batch_index(self.members, self.all_steps, self.spec.batch, self.schedule.seed, self.stage.name)
+        truth = self.photos.crops(index, self.spec.size, self.schedule.augment, draw).to(self.stage.run.device)
+        truth = jitter(truth, self.schedule.augment, draw)
+        grey = channels_last(make_grey(truth, self.schedule.grey, draw))
+        figures = (self.critic_step if self.switcher.critics_turn else self.generator_step)(grey, truth)
+        self.all_steps += 1
+        return figures
+
+    def critic_step(self, grey: Tensor, truth: Tensor) -> dict[str, float]:
+        "The critic learns to tell `truth` (N, 3, S, S), in [0, 1], from what the generator makes of `grey`."
+        with only_training(self.critic, self.generator):
+            with torch.no_grad():
+                painted = self.painter.paint(grey, truth)
+            real, fake = self.judge(channels_last(torch.cat([color.normalize(truth), painted]))).chunk(2)
+            loss = critic_loss(real, fake)
+            self._learn(loss, self.critic_opt)
+        self.switcher.after_critic(float(loss.detach()))
+        return {"critic/loss": loss.detach(), "critic/accuracy_real": (real > 0).float().mean(),
+                "critic/accuracy_fake": (fake < 0).float().mean()}
+
+    def generator_step(self, grey: Tensor, truth: Tensor) -> dict[str, float]:
+        "The generator learns to please the critic and the feature loss; its encoder stays as it is."
+        with only_training(self.generator, self.critic, self.encoder):
+            painted = channels_last(self.painter.paint(grey, truth))
+            fooling = adversarial_loss(self.judge(painted))
+            with autocast(painted.device, self.stage.run.precision):
+                feature = self.feature_loss(painted, color.normalize(truth))
+            self._learn(self.spec.adversarial * fooling + self.spec.feature * feature, self.generator_opt)
+        self.ema.update(self.generator)
+        self.generator_steps += 1
+        self.switcher.after_generator()
+        parts = {f"generator/{name}": value for name, value in self.feature_loss.parts.items()}
+        return {"generator/adversarial": fooling.detach(), "generator/feature_loss": feature.detach(), **parts}
+
+    def _learn(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        if not math.isfinite(float(loss.detach())):
+            raise TrainingDiverged(f"the loss became {float(loss.detach())} after {self.generator_steps} generator steps")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, self.schedule.clip, error_if_nonfinite=False)
+        optimizer.step()
+
+
+def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Path) -> Path:
+    """The GAN phase of a cycle and the choice of its inflection point. Returns the chosen generator's weights.
+
+    Raises:
+        TrainingDiverged: the loss became NaN. What was saved until then is kept, and the best of it chosen.
+    """
+    stage = run.stage(f"cycle-{cycle}/gan", cycle_recipe(run, cycle, "gan"))
+    if stage.is_done:
+        return stage.weights
+    spec = run.schedule.gan
+    stage.seed_globally(-1)
+    phase = GanPhase(stage, trainable_generator(run, generator_weights), load_critic(run, critic_weights))
+    if checkpoint := load_checkpoint(stage.checkpoint):
+        stage.check(checkpoint["recipe"])
+        phase.load_state(checkpoint["phase"])
+
+    steps = max(1, round(len(phase.members) * spec.share / spec.batch))
+    contenders = Contenders(stage, phase)
+    if phase.generator_steps == 0:
+        contenders.save_and_score()
+    began = saved = time.monotonic()
+    first = phase.all_steps
+    bar = tqdm(total=steps, initial=phase.generator_steps, desc=stage.name, unit="step", disable=None)
+    try:
+        while phase.generator_steps < steps:
+            is_generator = not phase.switcher.critics_turn
+            stage.record(phase.all_steps + 1, phase.step() | {"generator_trains": float(is_generator)})
+            bar.update(is_generator)
+            if is_generator and (phase.generator_steps % spec.save_every == 0 or phase.generator_steps == steps):
+                contenders.save_and_score()
+            if phase.all_steps % 200 == 0:
+                contenders.show()
+            if time.monotonic() - saved >= run.checkpoint_seconds:
+                save_checkpoint(stage.checkpoint, {"recipe": stage.recipe, "phase": phase.state})
+                saved = time.monotonic()
+    except TrainingDiverged as error:
+        kept = contenders.choose()
+        raise TrainingDiverged(f"{error}; the best generator before that, of step {kept}, is {stage.weights}") from error
+    finally:
+        bar.close()
+    chosen = contenders.choose()
+    save_weights(None, critic_after(stage), config=phase.critic.config, state=phase.critic.state_dict())
+    seconds = time.monotonic() - began
+    stage.finish(generator_steps=steps, all_steps=phase.all_steps, batch=spec.batch, seconds=round(seconds, 1),
+                 samples_per_second=round((phase.all_steps - first) * spec.batch / seconds, 2), chosen_step=chosen)
+    return stage.weights
+
+
+def critic_after(stage: Stage) -> Path:
+    "Where a GAN phase leaves its critic, for the next cycle to go on with."
+    return stage.folder / "critic.safetensors"
+
+
+class Contenders:
+    "The generators saved along the GAN phase, their scores, and the choice among them."
+
+    def __init__(self, stage: Stage, phase: GanPhase):
+        run, spec = stage.run, stage.run.schedule.gan
+        self.stage, self.phase = stage, phase
+        grey, truth = run.fixed_batch(spec.size, spec.score_photos)
+        self.scorer = Scorer(channels_last(grey), truth, untrained=run.schedule.loss.network == "untrained")
+        networks = run.schedule.networks
+        self.network = build_generator(networks.generator, networks.encoder).to(
+            run.device, memory_format=torch.channels_last).eval()
+        self.scores = stage.folder / "scores.jsonl"
+
+    def _painter(self) -> Painter:
+        "The averaged generator of this moment."
+        self.network.load_state_dict(self.phase.ema.state)
+        return Painter(self.network, self.stage.run.precision)
+
+    def path(self, step: int) -> Path:
+        return self.stage.folder / f"step-{step:06}.safetensors"
+
+    def save_and_score(self) -> None:
+        step = self.phase.generator_steps
+        save_weights(None, self.path(step), config=self.network.config, state=self.phase.ema.state)
+        scores = self.scorer(self._painter().paint)
+        # A step that was scored before the run was killed is scored again, to the same figures.
+        rows = [r for r in read_rows(self.scores) if r["step"] < step] + [{"step": step, **scores}]
+        write_atomically(self.scores, "".join(json.dumps(r) + "\n" for r in rows))
+        for name, value in scores.items():
+            self.stage.board.add_scalar(f"inflection/{name}", value, step)
+        self.show()
+        log.info("%s: generator step %d: %s", self.stage.name, step, {k: round(v, 4) for k, v in scores.items()})
+
+    def show(self) -> None:
+        grey, truth = self.scorer.grey[:8], self.scorer.truth[:8]
+        with torch.no_grad():
+            painted = self._painter().paint(grey, truth)
+        self.stage.board.add_image("grey_ours_truth", picture_grid(grey, painted, truth).numpy(), self.phase.all_steps)
+
+    def choose(self) -> int:
+        "The step of the best one by the rule, which becomes the stage's weights."
+        rows = read_rows(self.scores)
+        best = choose(rows)
+        figure = draw_curve(rows, best, self.stage.folder / "inflection.png")
+        self.stage.board.add_figure("inflection", figure, rows[-1]["step"])
+        write_atomically(self.stage.folder / "inflection.json",
+                         json.dumps({"rule": RULE, "chosen": rows[best]["step"], "rows": rows}, indent=1))
+        use_step(self.stage, rows[best]["step"])
+        return rows[best]["step"]
+
+
+def use_step(stage: Stage, step: int) -> Path:
+    """Make the generator that was saved at `step` the result of a GAN phase, say because your eye likes it better.
+
+    Raises:
+        ValueError: nothing was saved at that step; the message lists the steps.
+    """
+    path = stage.folder / f"step-{step:06}.safetensors"
+    if not path.exists():
+        steps = ", ".join(str(int(p.stem[5:])) for p in sorted(stage.folder.glob("step-*.safetensors")))
+        raise ValueError(f"no generator was saved at step {step} of {stage.name}; there are {steps or 'none'}")
+    config, state = read_safetensors(path)
+    save_weights(None, stage.weights, config=config, state=state)
+    return stage.weights
+
+

@@ -1,0 +1,91 @@
+"""Grey from colour, for training: the one place where the network's input is made.
+
+A clean conversion is what the colorizer sees at its best. Real prints are unlike it: film that is blind to red, faded
+blacks, grain, soft focus, JPEG, dark corners. `make_grey` does such things to the input alone; the truth stays clean.
+"""
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import color
+from ..schedule import GreyVariety
+
+
+def make_grey(rgb: Tensor, variety: GreyVariety, generator: torch.Generator) -> Tensor:
+    """Normalised grey pictures (N, 3, H, W), three equal channels, of colour ones in [0, 1].
+
+    All randomness comes from `generator` (on the CPU), one draw of each kind a photo whether it is used or not, so
+    that one photo's damage does not depend on another's.
+    """
+    n = len(rgb)
+    draw = torch.rand(12, n, generator=generator)
+    noise = torch.randn(n, 1, *rgb.shape[-2:], generator=generator).to(rgb.device)
+    damaged = draw[0] < variety.probability
+    # Each kind of damage leaves half of the damaged photos alone; on the others it has any strength up to the most.
+    strengths = ((draw[1:9] * 2 - 1).clamp(min=0) * damaged).to(rgb.device)
+    film, gamma, contrast, fade, grain, blur, jpeg, vignette = (s.view(n, 1, 1, 1) for s in strengths)
+    sign = torch.where(draw[9] < 0.5, -1.0, 1.0).to(rgb.device).view(n, 1, 1, 1)
+
+    y = _film_luma(rgb, film * variety.film, draw[9:12])
+    y = y.clamp(1e-3, 1) ** torch.exp(sign * gamma * variety.gamma)
+    y = (y - 0.5) * (1 + sign * contrast * variety.contrast) + 0.5
+    y = y * (1 - fade * variety.fade * 1.5) + fade * variety.fade
+    y = y * (1 - vignette * variety.vignette * _corner_distance(y))
+    y = _blurred(y, blur * variety.blur)
+    y = (y + noise * grain * variety.grain).clamp(0, 1)
+    y = _jpeg(y, jpeg * variety.jpeg)
+    return color.normalize(y.clamp(0, 1).expand(-1, 3, -1, -1))
+
+
+def clean_grey(rgb: Tensor) -> Tensor:
+    "Normalised grey pictures (N, 3, H, W) as the colorizer makes them."
+    return color.normalize(color.luma(rgb).expand(-1, 3, -1, -1))
+
+
+def _film_luma(rgb: Tensor, amount: Tensor, draw: Tensor) -> Tensor:
+    "Luma with weights moved by up to `amount`: orthochromatic film sees little red, early film only blue."
+    moves = amount.view(-1, 1) * (draw.T.to(rgb.device) * 2 - 1)
+    weights = (torch.tensor(color.LUMA_WEIGHTS, device=rgb.device) + moves).clamp(min=0.02)
+    weights = weights / weights.sum(1, keepdim=True)
+    return (rgb * weights[:, :, None, None]).sum(1, keepdim=True)
+
+
+def _corner_distance(y: Tensor) -> Tensor:
+    "0 in the middle, 1 in the corners, squared."
+    h, w = (torch.linspace(-1, 1, side, device=y.device) for side in y.shape[-2:])
+    return (h[:, None] ** 2 + w[None] ** 2) / 2
+
+
+def _blurred(y: Tensor, sigma: Tensor) -> Tensor:
+    "Each photo with a Gaussian of its own width, separable, five taps; sigma 0 leaves it."
+    taps = torch.arange(-2, 3, device=y.device)
+    kernel = torch.exp(-taps**2 / (2 * sigma.view(-1, 1) ** 2 + 1e-6))
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    flat = F.pad(y.transpose(0, 1), (2, 2, 2, 2), mode="replicate")
+    flat = F.conv2d(flat, kernel[:, None, :, None], groups=len(y))
+    return F.conv2d(flat, kernel[:, None, None, :], groups=len(y)).transpose(0, 1)
+
+
+def _dct_matrix() -> Tensor:
+    "The 8-point discrete cosine transform as an orthonormal matrix."
+    k, i = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
+    matrix = torch.cos(math.pi * (2 * i + 1) * k / 16) / 2
+    matrix[0] /= math.sqrt(2)
+    return matrix
+
+
+def _jpeg(y: Tensor, step: Tensor) -> Tensor:
+    "JPEG's loss: 8 x 8 cosine coefficients rounded, high frequencies coarsest, to `step` of the range; 0 leaves it."
+    h, w = y.shape[-2:]
+    padded = F.pad(y, (0, -w % 8, 0, -h % 8), mode="replicate")
+    dct = _dct_matrix().to(y)
+    n, _, ph, pw = padded.shape
+    blocks = padded.reshape(n, ph // 8, 8, pw // 8, 8).transpose(2, 3)
+    frequencies = torch.arange(8.0, device=y.device)
+    coarse = (frequencies[:, None] + frequencies + 1) / 15
+    grid = step.view(-1, 1, 1, 1, 1) * coarse * 4 + 1e-4
+    quantised = (dct @ blocks @ dct.T / grid).round() * grid
+    out = (dct.T @ quantised @ dct).transpose(2, 3).reshape(n, 1, ph, pw)[..., :h, :w]
+    return torch.where(step > 0, out, y)

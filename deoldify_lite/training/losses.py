@@ -1,0 +1,83 @@
+"""What the generator and the critic are trained on."""
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import color
+from ..modeling.pretrained import load_features
+from ..schedule import Loss
+
+# The last activation before pools 3, 4 and 5.
+TAPS = {"vgg16": (15, 22, 29), "vgg16_bn": (22, 32, 42), "untrained": (1, 3, 5)}
+
+
+def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
+    """The network whose activations are compared. `untrained` is three small random convolutions.
+
+    Raises:
+        ValueError: no such network.
+        WeightsUnavailable: its pretrained weights cannot be had here.
+    """
+    if name not in TAPS:
+        raise ValueError(f"feature network {name!r} is unknown; choose {', '.join(TAPS)}")
+    if name != "untrained":
+        return load_features(name, file)[:TAPS[name][-1] + 1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = [layer for i, o in ((3, 8), (8, 16), (16, 16)) for layer in (nn.Conv2d(i, o, 3, 2, 1), nn.ReLU())]
+    return nn.Sequential(*layers).eval().requires_grad_(False)
+
+
+class FeatureLoss(nn.Module):
+    """L1 on pixels and on activations of a pretrained network (Johnson et al. 2016, arXiv:1603.08155).
+
+    Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `parts` keeps each
+    term's last value.
+    """
+
+    def __init__(self, loss: Loss, scale: float = 1.0, weights_file: Path | None = None):
+        super().__init__()
+        self.loss = loss
+        self.weights = [scale * weight for weight in loss.features]
+        self.network = feature_network(loss.network, weights_file).to(memory_format=torch.channels_last)
+        self.taps = TAPS[loss.network]
+        self.parts: dict[str, Tensor] = {}
+
+    def activations(self, x: Tensor) -> list[Tensor]:
+        taken = []
+        for i, layer in enumerate(self.network):
+            x = layer(x)
+            if i in self.taps:
+                taken.append(x)
+        return taken
+
+    def forward(self, painted: Tensor, truth: Tensor) -> Tensor:
+        parts = {"pixel": self.loss.pixel * self._pixel(painted, truth)}
+        if any(self.weights):
+            with torch.no_grad():
+                wanted = self.activations(truth)
+            for i, (ours, theirs, weight) in enumerate(zip(self.activations(painted), wanted, self.weights)):
+                parts[f"feature_{i + 3}"] = weight * F.l1_loss(ours.float(), theirs.float())
+        self.parts = {k: v.detach() for k, v in parts.items()}
+        return sum(parts.values())
+
+    def _pixel(self, painted: Tensor, truth: Tensor) -> Tensor:
+        difference = (painted.float() - truth.float()).abs()
+        if not self.loss.vivid:
+            return difference.mean()
+        # Most of the world is grey, so the median colour is dull: colourful pixels count for more, on average one.
+        weight = 1 + self.loss.vivid * color.chroma(color.denormalize(truth)).norm(dim=1, keepdim=True) / 0.1
+        return (difference * weight / weight.mean()).mean()
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    "Binary cross-entropy of the critic's logits (N, P): real photos are 1, generated ones 0, both count a half."
+    bce = F.binary_cross_entropy_with_logits
+    return (bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))) / 2
+
+
+def adversarial_loss(fake: Tensor) -> Tensor:
+    "Binary cross-entropy of the critic's logits (N, P) for generated pictures that ought to pass as real."
+    return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))

@@ -1,0 +1,124 @@
+"""The whole of NoGAN, stage by stage: what `scripts/nogan.py` runs.
+
+    generator   pretrain the generator on the feature loss, small pictures first
+    generate    colorize a share of the photos with it
+    critic      pretrain the critic on real against generated
+    gan         both against each other, briefly; choose the inflection point
+
+The last three make a cycle, of which `schedule.repeats` are run. Each stage leaves its result in the run folder and is
+skipped when that is there, so the same command goes on after any interruption.
+"""
+import logging
+from pathlib import Path
+
+import torch
+
+from ..modeling.weights import read_safetensors, save_weights
+from .errors import StageMissing
+from .gan import critic_after, train_gan, use_step
+from .run import Run, Stage
+from .stages import (
+    critic_stage,
+    cycle_recipe,
+    generate,
+    generator_stage,
+    pretrain_critic,
+    pretrain_generator,
+    pretrained_generator,
+)
+
+log = logging.getLogger(__name__)
+STAGES = ("generator", "generate", "critic", "gan", "all")
+
+
+def run_nogan(run: Run, stage: str = "all") -> Path:
+    """Run one stage, or all that are not done yet. Returns `generator.safetensors` in the run folder: the best so far.
+
+    A single stage of a cycle means that of the first cycle whose GAN phase is not done.
+
+    Raises:
+        StageMissing: the stage builds on one that was not run.
+    """
+    _check_all(run)
+    run.keep()
+    if stage in ("generator", "all"):
+        _publish(run, pretrain_generator(run))
+    if stage == "generator":
+        return result(run)
+    for cycle in _cycles(run, stage):
+        start = _generator_before(run, cycle)
+        if stage in ("generate", "all"):
+            generate(run, cycle, start)
+        if stage in ("critic", "all"):
+            pretrain_critic(run, cycle, _generated(run, cycle), _critic_before(run, cycle))
+        if stage in ("gan", "all"):
+            _publish(run, train_gan(run, cycle, start, _critic(run, cycle)))
+    return result(run)
+
+
+def _check_all(run: Run) -> None:
+    "Refuse a schedule that contradicts anything that is already done, before anything is touched."
+    for i in range(len(run.schedule.generator_stages)):
+        _ = generator_stage(run, i).is_done
+    for cycle in range(1, run.schedule.repeats + 1):
+        parts = [run.stage(f"cycle-{cycle}/generate", cycle_recipe(run, cycle, "generate")), _gan(run, cycle)]
+        _ = [stage.is_done for stage in parts + [critic_stage(run, cycle, s) for s in run.schedule.critic_stages]]
+
+
+def result(run: Run) -> Path:
+    "Where the newest generator lies, ready for `load_generator` and the colorizer."
+    return run.folder / "generator.safetensors"
+
+
+def choose_step(run: Run, step: int) -> Path:
+    "Take the generator saved at `step` of the last GAN phase instead of the one that the rule chose."
+    done = [c for c in range(1, run.schedule.repeats + 1) if _gan(run, c).is_done]
+    if not done:
+        raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")
+    return _publish(run, use_step(_gan(run, done[-1]), step))
+
+
+def _publish(run: Run, weights: Path) -> Path:
+    "Make `weights` the run's result, in half precision, which is all that a file needs."
+    config, state = read_safetensors(weights)
+    save_weights(None, result(run), config=config, state=state, dtype=torch.float16)
+    log.info("%s is the generator now (from %s)", result(run), weights)
+    return result(run)
+
+
+def _gan(run: Run, cycle: int) -> Stage:
+    return run.stage(f"cycle-{cycle}/gan", cycle_recipe(run, cycle, "gan"))
+
+
+def _cycles(run: Run, stage: str) -> list[int]:
+    "The cycles that a call with `stage` works on."
+    cycles = list(range(1, run.schedule.repeats + 1))
+    if stage == "all":
+        return cycles
+    return [next((c for c in cycles if not _gan(run, c).is_done), cycles[-1])]
+
+
+def _generator_before(run: Run, cycle: int) -> Path:
+    "What a cycle starts from: the pretrained generator, or what the cycle before chose."
+    if cycle == 1:
+        return pretrained_generator(run)
+    return _require(_gan(run, cycle - 1), "gan").weights
+
+
+def _critic_before(run: Run, cycle: int) -> Path | None:
+    return None if cycle == 1 else critic_after(_require(_gan(run, cycle - 1), "gan"))
+
+
+def _generated(run: Run, cycle: int) -> Path:
+    stage = run.stage(f"cycle-{cycle}/generate", cycle_recipe(run, cycle, "generate"))
+    return _require(stage, "generate").folder / "generated.bin"
+
+
+def _critic(run: Run, cycle: int) -> Path:
+    return _require(critic_stage(run, cycle, run.schedule.critic_stages[-1]), "critic").weights
+
+
+def _require(stage: Stage, name: str) -> Stage:
+    if not stage.is_done:
+        raise StageMissing(f"{stage.folder} is not finished yet: run --stage {name} first")
+    return stage

@@ -1,0 +1,191 @@
+"""A run folder: which photos, which schedule, what is done, what the figures were."""
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from tensorboardX import SummaryWriter
+
+from .. import color
+from ..device import pick_device, pick_precision
+from ..files import write_atomically
+from ..schedule import Schedule, preset
+from .checkpoint import first_difference
+from .data import Pack, Split, list_sources, pack, step_generator
+from .errors import NoPhotos, WrongCheckpoint
+from .grey import clean_grey
+
+log = logging.getLogger(__name__)
+SCHEDULE, PHOTOS = "schedule.yaml", "photos.json"
+
+
+@dataclass
+class Run:
+    "Where a NoGAN run lives, with what, and on which device."
+
+    folder: Path
+    schedule: Schedule
+    photos: tuple[Path, ...] = ()
+    device: torch.device = field(default_factory=pick_device)
+    precision: torch.dtype = None
+    encoder_weights: Path | None = None
+    checkpoint_seconds: float = 120.0
+    cache: Path | None = None  # for packed photos; by default inside the run folder
+    packs: dict[int, Pack] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self):
+        self.folder = Path(self.folder)
+        self.precision = self.precision or pick_precision(self.device)
+
+    @cached_property
+    def sources(self) -> list[Path]:
+        if not self.photos:
+            raise NoPhotos(f"no photos to train on: give --photos PATH once, {self.folder} will remember it")
+        return list_sources(self.photos)
+
+    def keep(self) -> None:
+        "Write the schedule and the photos' place into the run folder."
+        write_atomically(self.folder / SCHEDULE, self.schedule.to_yaml())
+        if self.photos:
+            write_atomically(self.folder / PHOTOS, json.dumps([str(p.resolve()) for p in self.photos]))
+
+    def pack(self, size: int) -> Pack:
+        "The photos, a little larger than crops of `size` need."
+        side = round(size * self.schedule.augment.zoom)
+        if side not in self.packs:
+            self.packs[side] = pack(self.sources, side, self.cache or self.folder / "photos").to(self.device)
+        return self.packs[side]
+
+    def split(self, photos: Pack) -> Split:
+        return Split.of(photos, self.schedule.validation)
+
+    def stage(self, name: str, recipe: dict[str, Any]) -> "Stage":
+        return Stage(self, name, json.loads(json.dumps(recipe)))
+
+    def fixed_batch(self, size: int, count: int, *, validation: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        "The same few photos each time: normalised clean grey and truth in [0, 1], both (N, 3, size, size)."
+        photos = self.pack(size)
+        members = self.split(photos).valid if validation else torch.arange(len(photos))
+        index = members[:: max(1, len(members) // count)][:count]
+        truth = photos.crops(index, size, None, torch.Generator()).to(self.device)
+        return clean_grey(truth), truth
+
+
+def open_run(folder: Path, photos: Sequence[Path], preset_name: str | None, changes: Sequence[str],
+             repeats: int | None, **settings: Any) -> Run:
+    """A run in `folder`: the schedule and photos that it remembers, or new ones.
+
+    `changes` are texts `field=value` for `Schedule.override`; `settings` go to `Run`.
+
+    Raises:
+        ValueError: unknown preset or field, or a preset other than the one that the run was begun with.
+    """
+    stored = folder / SCHEDULE
+    if stored.exists():
+        schedule = Schedule.from_yaml(stored.read_text())
+        if preset_name not in (None, schedule.preset):
+            raise ValueError(f"{folder} was begun with preset {schedule.preset!r}; give another --run for {preset_name!r}")
+    else:
+        schedule = preset(preset_name or "lite")
+    if wrong := [change for change in changes if "=" not in change]:
+        raise ValueError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance gan.lr=2e-5")
+    schedule = schedule.override(dict(change.split("=", 1) for change in changes))
+    if repeats is not None:
+        schedule = replace(schedule, repeats=repeats)
+    remembered = folder / PHOTOS
+    if not photos and remembered.exists():
+        photos = [Path(p) for p in json.loads(remembered.read_text())]
+    return Run(folder, schedule, tuple(photos), **settings)
+
+
+@dataclass
+class Stage:
+    """One stage's folder: checkpoint, result, log, TensorBoard events.
+
+    A stage is done when `done.json` is there; that and its checkpoint say by which recipe it was made.
+    """
+
+    run: Run
+    name: str
+    recipe: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.run.folder / self.name
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights.safetensors"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the stage was finished by this very recipe.
+
+        Raises:
+            WrongCheckpoint: it was finished, but by another recipe.
+        """
+        path = self.folder / "done.json"
+        if not path.exists():
+            return False
+        self.check(json.loads(path.read_text())["recipe"])
+        return True
+
+    def check(self, recipe: dict[str, Any]) -> None:
+        if difference := first_difference(recipe, self.recipe):
+            raise WrongCheckpoint(f"{self.folder} was made by another schedule: {difference}. Go on with the schedule in "
+                                  f"{self.run.folder / 'schedule.yaml'}, give another --run, or delete that folder")
+
+    def finish(self, **figures: Any) -> None:
+        "Mark as done; what was only for resuming goes."
+        write_atomically(self.folder / "done.json", json.dumps({"recipe": self.recipe, **figures}, indent=1))
+        self.checkpoint.unlink(missing_ok=True)
+        log.info("%s: done %s", self.name, figures)
+
+    @cached_property
+    def board(self) -> SummaryWriter:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        writer = SummaryWriter(str(self.folder))
+        writer.add_text("schedule", "```yaml\n" + self.run.schedule.to_yaml() + "```")
+        return writer
+
+    def record(self, step: int, figures: dict[str, float]) -> None:
+        "To TensorBoard and to `log.jsonl` of the run."
+        figures = {k: float(v) for k, v in figures.items()}
+        for name, value in figures.items():
+            self.board.add_scalar(name, value, step)
+        row = {"stage": self.name, "step": step, "time": round(time.time(), 1)} | figures
+        with (self.run.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def seed(self, *place: str | int) -> torch.Generator:
+        return step_generator(self.run.schedule.seed, self.name, *place)
+
+    def seed_globally(self, step: int) -> None:
+        "For what draws from torch's own generator: dropout, initial weights."
+        torch.manual_seed(int(torch.randint(2**31, (), generator=self.seed("global", step))))
+
+
+def picture_grid(grey: torch.Tensor, painted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    "Rows of grey, ours, truth: all (N, 3, S, S), the first two of ImageNet statistics -> (3, H, W) in [0, 1]."
+    from torchvision.utils import make_grid
+
+    rows = torch.cat([color.denormalize(grey), color.denormalize(painted), truth]).clamp(0, 1)
+    return make_grid(rows.cpu(), nrow=len(grey))
+
+
+def generator_recipe(schedule: Schedule, upto: int) -> dict[str, Any]:
+    "All that decides what the generator stages up to number `upto` give."
+    parts = asdict(schedule)
+    keys = ("networks", "loss", "augment", "grey", "weight_decay", "clip", "validation", "seed")
+    networks = {k: v for k, v in parts["networks"].items() if k != "critic_width"}
+    return {k: parts[k] for k in keys} | {"networks": networks, "stages": parts["generator_stages"][:upto + 1]}
+
