@@ -3,9 +3,12 @@
 Exit codes: 0 all well, 1 some photos failed or training went wrong, 2 wrong usage, 3 no model or device,
 130 interrupted. Results go to standard output, all else to standard error.
 """
+
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +17,12 @@ import typer
 
 USAGE, UNAVAILABLE, INTERRUPTED = 2, 3, 130
 
-app = typer.Typer(help="Colour for black-and-white photographs, and the training of such colorizers.",
-                  no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Colour for black-and-white photographs, and the training of such colorizers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 class StageName(str, Enum):
@@ -49,18 +56,127 @@ def run(program: typer.Typer) -> None:
 
 
 @app.command()
+def colorize(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo, or a folder of photos.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="Where the results go: a folder, or for one photo also a file.")
+    ],
+    recursive: Annotated[
+        bool, typer.Option("-r", "--recursive", help="Also the subfolders; the tree is kept.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Do again what is already there, instead of skipping it.")] = False,
+    weights: Annotated[
+        str, typer.Option(help="lite, or a file: .safetensors of this package, .pth of DeOldify.")
+    ] = "lite",
+    render_factor: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=64,
+            help="The network sees a picture of 16 times this; lower is faster. By default what suits the weights.",
+        ),
+    ] = None,
+    strength: Annotated[float, typer.Option(min=0, max=3, help="0 is grey, 1 as predicted, more is louder.")] = 1.0,
+    squash: Annotated[bool, typer.Option(help="Work as DeOldify does: squeeze to a square, clip colours.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")
+    ] = 150_000_000,
+    report: Annotated[Path | None, typer.Option(help="Append a JSON line for every photo to this file.")] = None,
+    verbose: Annotated[bool, typer.Option(help="Say what is used, and what was noticed in each photo.")] = False,
+) -> None:
+    """Put colour on a photo, or on a folder of photos.
+
+    Prints the path of each result. What is done is skipped, so the same command goes on after an interruption.
+    """
+    from .colorize.folder import BadRequest, find_jobs
+
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be text
+        stream.reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    try:
+        jobs = find_jobs(source, target, recursive)
+    except BadRequest as error:
+        raise fail(str(error), USAGE) from error
+
+    from .colorize.colorizer import Colorizer
+    from .device import DeviceUnavailable
+    from .modeling.weights import BadWeights
+
+    try:
+        colorizer = Colorizer(weights, device, precision, render_factor, squash)
+    except (BadWeights, DeviceUnavailable) as error:
+        raise fail(str(error), UNAVAILABLE) from error
+    except ValueError as error:
+        raise fail(str(error), USAGE) from error
+    if verbose:
+        engine = colorizer.engine
+        typer.echo(
+            f"{weights} on {engine.device} in {engine.precision}, render factor {colorizer.render_factor}", err=True
+        )
+    counts = _colorize_jobs(
+        jobs, colorizer, report, verbose, overwrite=overwrite, strength=strength, max_pixels=max_pixels
+    )
+    typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _colorize_jobs(jobs: list, colorizer, report: Path | None, verbose: bool, **options) -> Counter:
+    "Run the jobs; say on the streams and in the report what became of each."
+    import warnings
+
+    from PIL import Image
+    from tqdm import tqdm
+
+    from .colorize.folder import colorize_all, report_line
+
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # --max-pixels decides
+    Image.MAX_IMAGE_PIXELS = None
+    counts = Counter(done=0, skipped=0, failed=0)
+    with report.open("a") if report else nullcontext() as lines:
+        for result in tqdm(colorize_all(jobs, colorizer, **options), total=len(jobs), unit="photo", disable=None):
+            counts[result.status] += 1
+            report_line(lines, result)
+            if result.status == "done":
+                tqdm.write(result.output, file=sys.stdout)
+            elif result.status == "failed":
+                tqdm.write(f"{result.input}: {result.error}", file=sys.stderr)
+            for note in result.notes if verbose else ():
+                tqdm.write(f"{result.input}: {note}", file=sys.stderr)
+    return counts
+
+
+@app.command()
+def samples(target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to.")]) -> None:
+    "Write a few black-and-white sample photos to try things on."
+    from .samples import write_samples
+
+    for path in write_samples(target):
+        typer.echo(path)
+
+
+@app.command()
 def nogan(
     stage: Annotated[StageName, typer.Option(help="Which stage to run.")] = StageName.all,
-    photos: Annotated[list[Path], typer.Option(help="Folder of photos or of tar archives; may be given again. "
-                                                    "Remembered in the run folder.")] = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of photos or of tar archives; may be given again. Remembered in the run folder."),
+    ] = None,
     run: Annotated[Path, typer.Option(help="Folder for checkpoints, figures and the result.")] = Path("runs/nogan"),
-    preset: Annotated[str, typer.Option(help="lite, artistic, stable, video, smoke; by default that of the run "
-                                             "folder, else lite.")] = None,
-    set_: Annotated[list[str], typer.Option("--set", metavar="FIELD=VALUE",
-                                            help="Change a field of the schedule, e.g. gan.lr=2e-5.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Cycles of critic and GAN in all.")] = None,
-    use_step: Annotated[int, typer.Option(help="Take the generator of this step of the last GAN phase.")] = None,
-    encoder_weights: Annotated[Path, typer.Option(help="Pretrained encoder (safetensors), for offline use.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="lite, artistic, stable, video, smoke; by default that of the run folder, else lite."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the schedule, e.g. gan.lr=2e-5."),
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Cycles of critic and GAN in all.")] = None,
+    use_step: Annotated[int | None, typer.Option(help="Take the generator of this step of the last GAN phase.")] = None,
+    encoder_weights: Annotated[
+        Path | None, typer.Option(help="Pretrained encoder (safetensors), for offline use.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     checkpoint_seconds: Annotated[float, typer.Option(help="How often to save what a killed run goes on from.")] = 120,
@@ -77,8 +193,17 @@ def nogan(
     try:
         where = pick_device(device)
         dtype = pick_precision(where, precision)
-        session = open_run(run, photos or [], preset, set_ or [], repeats, device=where, precision=dtype,
-                           encoder_weights=encoder_weights, checkpoint_seconds=checkpoint_seconds)
+        session = open_run(
+            run,
+            photos or [],
+            preset,
+            set_ or [],
+            repeats,
+            device=where,
+            precision=dtype,
+            encoder_weights=encoder_weights,
+            checkpoint_seconds=checkpoint_seconds,
+        )
     except DeviceUnavailable as error:
         raise fail(str(error), UNAVAILABLE) from error
     except ValueError as error:

@@ -1,4 +1,5 @@
 """Where and how precisely to compute: the one place that chooses device and precision."""
+
 from contextlib import AbstractContextManager
 
 import torch

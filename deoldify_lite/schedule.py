@@ -3,6 +3,8 @@
 `preset("lite")` gives a `Schedule`; `schedule.override({"gan.lr": "2e-5"})` changes fields; `to_yaml` and `from_yaml`
 keep it beside every run. Learning rates, epochs and shares of `artistic`, `stable` and `video` are DeOldify's.
 """
+
+import contextlib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -185,10 +187,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
             raise ValueError(f"{where} must be a list, not {value!r}")
         return tuple(_build(get_args(kind)[0], v, f"{where}.{i}") for i, v in enumerate(value))
     if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-4 as a string
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
@@ -205,7 +205,7 @@ def _changed(node: Any, path: list[str], value: str, where: str) -> Any:
             raise ValueError(f"{where}: no entry {name!r}; there are {', '.join(n for n in names if n)}")
         i = names.index(name) % len(node)
         new = _changed(node[i], rest, value, where) if rest else _build(type(node[i]), yaml.safe_load(value), where)
-        return node[:i] + (new,) + node[i + 1:]
+        return (*node[:i], new, *node[i + 1 :])
     if name not in (known := [f.name for f in fields(node)] if is_dataclass(node) else []):
         raise ValueError(f"{where}: no field {name!r}; there are {', '.join(known) or 'none'}")
     if rest:
@@ -216,25 +216,46 @@ def _changed(node: Any, path: list[str], value: str, where: str) -> Any:
 def _deoldify(name: str, *, generator: str, batches: tuple[int, int, int], gan: Gan, repeats: int) -> Schedule:
     "DeOldify's schedule; its three models differ in network, batch and GAN phase."
     return Schedule(
-        preset=name, repeats=repeats, gan=gan, networks=Networks(generator=generator, encoder=""),
+        preset=name,
+        repeats=repeats,
+        gan=gan,
+        networks=Networks(generator=generator, encoder=""),
         generator_stages=(
             GeneratorStage("64-frozen", 64, batches[0], 1e-3, 1e-4, pct_start=0.8, frozen=True),
             GeneratorStage("64", 64, batches[0], 3e-4, 3e-7, pct_start=0.01),
             GeneratorStage("128", 128, batches[1], 1e-4, 1e-7, pct_start=0.01),
-            GeneratorStage("192", 192, batches[2], 5e-5, 5e-8, pct_start=0.01, share=0.5)),
+            GeneratorStage("192", 192, batches[2], 5e-5, 5e-8, pct_start=0.01, share=0.5),
+        ),
         critic_stages=(
             CriticStage("128", 128, 64, 1e-3, epochs=6, first_cycle_only=True),
-            CriticStage("192", 192, 16, 1e-4, epochs=4)))
+            CriticStage("192", 192, 16, 1e-4, epochs=4),
+        ),
+    )
 
 
 def _presets() -> dict[str, Schedule]:
     return {
-        "artistic": _deoldify("artistic", generator="deep", batches=(88, 22, 11), repeats=5,
-                              gan=Gan(batch=9, lr=1e-5, adversarial=1, feature=2)),
-        "stable": _deoldify("stable", generator="wide", batches=(80, 20, 8), repeats=3,
-                            gan=Gan(batch=5, lr=2e-5, adversarial=1, feature=1.5)),
-        "video": _deoldify("video", generator="wide", batches=(80, 20, 8), repeats=1,
-                           gan=Gan(batch=5, lr=5e-6, adversarial=1, feature=1.5)),
+        "artistic": _deoldify(
+            "artistic",
+            generator="deep",
+            batches=(88, 22, 11),
+            repeats=5,
+            gan=Gan(batch=9, lr=1e-5, adversarial=1, feature=2),
+        ),
+        "stable": _deoldify(
+            "stable",
+            generator="wide",
+            batches=(80, 20, 8),
+            repeats=3,
+            gan=Gan(batch=5, lr=2e-5, adversarial=1, feature=1.5),
+        ),
+        "video": _deoldify(
+            "video",
+            generator="wide",
+            batches=(80, 20, 8),
+            repeats=1,
+            gan=Gan(batch=5, lr=5e-6, adversarial=1, feature=1.5),
+        ),
         "lite": Schedule(
             preset="lite",
             # ImageNet weights of EfficientNet-Lite2 are 12 MB and it costs a quarter of ResNet34.
@@ -249,9 +270,11 @@ def _presets() -> dict[str, Schedule]:
                 GeneratorStage("64-frozen", 64, 32, 2e-3, 1e-4, pct_start=0.3, epochs=0.5, frozen=True, features=0.0),
                 GeneratorStage("64-pixels", 64, 32, 1e-3, 1e-4, pct_start=0.2, epochs=2.0, features=0.0),
                 GeneratorStage("64", 64, 32, 5e-4, 5e-5, pct_start=0.1),
-                GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75)),
+                GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
+            ),
             critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
-            gan=Gan(size=96, batch=16, lr=5e-5, share=0.2, save_every=25, ema=0.95, feature=1.0)),
+            gan=Gan(size=96, batch=16, lr=5e-5, share=0.2, save_every=25, ema=0.95, feature=1.0),
+        ),
         "smoke": Schedule(
             preset="smoke",
             networks=Networks(encoder="resnet18", pretrained=False, critic_width=8),
@@ -260,11 +283,13 @@ def _presets() -> dict[str, Schedule]:
             generator_stages=(
                 GeneratorStage("32-frozen", 32, 4, 1e-3, 1e-4, frozen=True),
                 GeneratorStage("32", 32, 4, 1e-3, 1e-4),
-                GeneratorStage("64", 64, 4, 3e-4, 3e-5)),
+                GeneratorStage("64", 64, 4, 3e-4, 3e-5),
+            ),
             generate=Generate(share=1.0, batch=4),
             critic_stages=(CriticStage("64", 64, 4, 1e-3, epochs=2),),
             gan=Gan(size=64, batch=4, share=1.0, max_critic_steps=3, save_every=2, score_photos=4, ema=0.9),
-            validation=0.2),
+            validation=0.2,
+        ),
     }
 
 

@@ -1,4 +1,5 @@
 """Figures for colour: how much of it, how near to the truth, how near to the look of true photos."""
+
 from pathlib import Path
 
 import torch

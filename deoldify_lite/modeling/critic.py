@@ -1,4 +1,5 @@
 """DeOldify's patch critic."""
+
 from torch import Tensor, nn
 
 from .layers import SelfAttention, add_spectral_norm

@@ -3,6 +3,7 @@
 An encoder maps a normalised picture (N, 3, H, W) to a list of feature maps, finest first; the last is the input of
 the decoder's middle, the others are its skip connections.
 """
+
 from torch import Tensor, nn
 
 from .. import color
@@ -28,7 +29,7 @@ class ResNetEncoder(nn.Sequential):
 
 
 class TimmEncoder(nn.Module):
-    "A timm feature backbone. Takes ImageNet statistics as all encoders here do, whatever the backbone was trained with."
+    "A timm feature backbone. Takes ImageNet statistics as all encoders here do, whatever it was trained with."
 
     def __init__(self, name: str):
         import timm

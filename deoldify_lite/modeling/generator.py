@@ -7,6 +7,7 @@ a normalised RGB picture of the same shape, values in (-3, 3). `generator.chroma
 The networks here are plain: spectral norm is put on for training (`layers.add_spectral_norm`) and folded into the
 weights when they are saved (`layers.plain_state`).
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,8 +37,12 @@ class Lite(nn.Module):
         self.config = {"architecture": "lite", "encoder": encoder}
         body = build_encoder(encoder)
         *skips, width = _channels(body)
-        layers = [body, nn.BatchNorm2d(width), nn.ReLU(),
-                  nn.Sequential(conv_layer(width, width * 2), conv_layer(width * 2, width))]
+        layers = [
+            body,
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Sequential(conv_layer(width, width * 2), conv_layer(width * 2, width)),
+        ]
         for i, skip in enumerate(reversed(skips)):
             up = width // 2
             is_last = i == len(skips) - 1
@@ -90,9 +95,12 @@ class DeOldify(nn.Module):
         deep = architecture == "deep"
         body = ResNetEncoder("resnet34" if deep else "resnet101")
         *skips, width = _channels(body)
-        layers = [body, nn.BatchNorm2d(width), nn.ReLU(),
-                  nn.Sequential(conv_layer(width, width * 2, bn_first=False),
-                                conv_layer(width * 2, width, bn_first=False))]
+        layers = [
+            body,
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Sequential(conv_layer(width, width * 2, bn_first=False), conv_layer(width * 2, width, bn_first=False)),
+        ]
         for i, skip in enumerate(reversed(skips)):
             is_last = i == len(skips) - 1
             if deep:
@@ -139,8 +147,9 @@ class _ResBlock(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.layers = nn.Sequential(*(nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
-                                      for _ in range(2)))
+        self.layers = nn.Sequential(
+            *(nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU()) for _ in range(2))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)

@@ -1,4 +1,5 @@
 """The pieces that every network here is made of."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -108,8 +109,17 @@ class PixelShuffle(nn.Sequential):
 class UnetBlock(nn.Module):
     "Upsample the coarse features to `up` channels, join them with the encoder's of that size, convolve once or twice."
 
-    def __init__(self, coarse: int, up: int, skip: int, width: int, *, convs: int = 2, bn_first: bool = True,
-                 attention: bool = False):
+    def __init__(
+        self,
+        coarse: int,
+        up: int,
+        skip: int,
+        width: int,
+        *,
+        convs: int = 2,
+        bn_first: bool = True,
+        attention: bool = False,
+    ):
         super().__init__()
         self.shuf = PixelShuffle(coarse, up, blur=True)
         self.bn = nn.BatchNorm2d(skip)

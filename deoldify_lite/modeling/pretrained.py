@@ -3,6 +3,7 @@
 Looked for in this order: a file that was named; `<name>.safetensors` in `weights_folder()` (for machines that are
 offline); the caches and servers of torchvision and timm.
 """
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,8 +32,9 @@ def _state(name: str, file: Path | None, fetch: Callable[[], dict[str, Tensor]])
         return fetch(), Path(name)
     except Exception as error:  # every library has its own way to fail without a network
         raise WeightsUnavailable(
-            f"the pretrained weights of {name} are not on this machine and could not be fetched ({type(error).__name__})"
-            f"; put them at {local}, or train without them") from error
+            f"the pretrained weights of {name} are not on this machine and could not be fetched"
+            f"; put them at {local}, or train without them"
+        ) from error
 
 
 def _torchvision(name: str) -> dict[str, Tensor]:
@@ -78,7 +80,9 @@ def load_features(name: str, file: Path | None = None) -> nn.Sequential:
 
     network = models.get_model(name, weights=None).features
     state, source = _state(f"{name}_features", file, lambda: _torchvision(name))
-    load_strictly(network, {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}, source)
+    load_strictly(
+        network, {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}, source
+    )
     for layer in network.modules():
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # in place, it would overwrite the activation that was just taken

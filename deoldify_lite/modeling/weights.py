@@ -3,6 +3,7 @@
 Files are safetensors that say in their metadata which network they belong to, or DeOldify's published `.pth`. Both
 load strictly: every weight has its place and every place its weight. A pickle is never executed.
 """
+
 import json
 import os
 import pickle
@@ -47,8 +48,10 @@ def find_weights(name_or_path: str | Path) -> Path:
     if name in PUBLISHED:
         path = weights_folder() / PUBLISHED[name]
         if not path.is_file():
-            raise BadWeights(f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "
-                             f"it at {path} or give its path instead of {name!r}")
+            raise BadWeights(
+                f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "
+                f"it at {path} or give its path instead of {name!r}"
+            )
         return path
     shipped = SHIPPED / f"{name}.safetensors"
     if shipped.is_file():
@@ -88,9 +91,11 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
     found = {k: tuple(v.shape) for k, v in state.items()}
     if wanted != found:
         wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
-        raise BadWeights(f"{path}: weights of another network: {len(wrong)} of {len(wanted)} entries differ, "
-                         f"the first is {wrong[0]} ({found.get(wrong[0], 'missing')} instead of "
-                         f"{wanted.get(wrong[0], 'nothing')})")
+        raise BadWeights(
+            f"{path}: weights of another network: {len(wrong)} of {len(wanted)} entries differ, "
+            f"the first is {wrong[0]} ({found.get(wrong[0], 'missing')} instead of "
+            f"{wanted.get(wrong[0], 'nothing')})"
+        )
     module.load_state_dict(state, assign=any(p.is_meta for p in module.parameters()))
 
 
@@ -107,8 +112,14 @@ def read_safetensors(path: Path) -> tuple[dict, dict[str, Tensor]]:
     return json.loads(metadata[METADATA_KEY]), state
 
 
-def save_weights(network: nn.Module | None, path: Path, *, config: dict | None = None,
-                 state: Mapping[str, Tensor] | None = None, dtype: torch.dtype | None = None) -> None:
+def save_weights(
+    network: nn.Module | None,
+    path: Path,
+    *,
+    config: dict | None = None,
+    state: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Write a network's plain weights (spectral norm folded in) and what is needed to build it again, atomically.
 
     `state` and `config` replace the network's own; `dtype` float16 halves the file.
@@ -162,8 +173,12 @@ def _plain_deoldify(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 # DeOldify's names and this package's, where they differ.
-RENAMED = ((r"^(layers\.\d+\.shuf)\.conv\.", r"\1.0."), (r"^(layers\.[4-7])\.conv\.", r"\1.conv1."),
-           (r"^layers\.8\.conv\.0\.", "layers.8.0.0."), (r"^layers\.11\.0\.", "layers.11."))
+RENAMED = (
+    (r"^(layers\.\d+\.shuf)\.conv\.", r"\1.0."),
+    (r"^(layers\.[4-7])\.conv\.", r"\1.conv1."),
+    (r"^layers\.8\.conv\.0\.", "layers.8.0.0."),
+    (r"^layers\.11\.0\.", "layers.11."),
+)
 
 
 def _renamed(key: str) -> str:

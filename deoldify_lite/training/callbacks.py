@@ -1,4 +1,5 @@
 """fastai callbacks: exact steps and resume, records, pictures, a stop on NaN."""
+
 import time
 
 import torch
@@ -39,9 +40,15 @@ class ExactSteps(Callback):
             self.saved = time.monotonic()
 
     def save(self):
-        save_checkpoint(self.stage.checkpoint, {
-            "recipe": self.stage.recipe, "step": self.step + 1,
-            "model": self.learn.model.state_dict(), "optimizer": fastai_state(self.learn.opt)})
+        save_checkpoint(
+            self.stage.checkpoint,
+            {
+                "recipe": self.stage.recipe,
+                "step": self.step + 1,
+                "model": self.learn.model.state_dict(),
+                "optimizer": fastai_state(self.learn.opt),
+            },
+        )
 
 
 def resume(stage: Stage, learn) -> int:
@@ -63,8 +70,10 @@ class StopOnNan(Callback):
 
     def after_loss(self):
         if not torch.isfinite(self.learn.loss):
-            raise TrainingDiverged(f"the loss became {float(self.learn.loss)} at iteration {self.iter}; the last checkpoint "
-                                   "is untouched; lower the learning rate (--set) or use --precision float32")
+            raise TrainingDiverged(
+                f"the loss became {float(self.learn.loss)} at iteration {self.iter}; the last checkpoint "
+                "is untouched; lower the learning rate (--set) or use --precision float32"
+            )
 
 
 class Records(Callback):
@@ -96,7 +105,9 @@ class Records(Callback):
         now = time.monotonic()
         rates = {f"rate/{i}": hyper["lr"] for i, hyper in enumerate(self.learn.opt.hypers)}
         speed = self.seen * self.batch / (now - self.began)
-        means = {f"loss/{name}" if name != "loss" else "loss/all": total / self.seen for name, total in self.sums.items()}
+        means = {
+            f"loss/{name}" if name != "loss" else "loss/all": total / self.seen for name, total in self.sums.items()
+        }
         self.stage.record(step, means | rates | {"samples_per_second": speed})
         self.bar.set_postfix(loss=f"{means['loss/all']:.3f}")
         self.began, self.seen, self.sums = now, 0, {}
@@ -126,4 +137,3 @@ class Pictures(Callback):
             painted = self.paint(self.grey, self.truth)
         self.learn.model.train(was_training)
         self.stage.board.add_image("grey_ours_truth", picture_grid(self.grey, painted, self.truth).numpy(), step)
-

@@ -3,6 +3,7 @@
 What is random in a step follows from the seed, the stage and the step's number (`data.step_generator`), so a
 checkpoint holds networks, optimisers and one number, and no state of any random generator.
 """
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WrongCheckpoint(f"{path}: damaged ({type(error).__name__}); delete it to begin this stage again") from error
+        raise WrongCheckpoint(
+            f"{path}: damaged ({type(error).__name__}); delete it to begin this stage again"
+        ) from error
 
 
 def first_difference(old: Any, new: Any, where: str = "") -> str | None:
@@ -52,8 +55,10 @@ def first_difference(old: Any, new: Any, where: str = "") -> str | None:
 def fastai_state(optimizer: Any) -> dict[str, Any]:
     "A fastai optimizer's state in plain types, which load without executing anything."
     state = optimizer.state_dict()
-    return {"state": [dict(s) for s in state["state"]],
-            "hypers": [{k: float(v) for k, v in h.items()} for h in state["hypers"]]}
+    return {
+        "state": [dict(s) for s in state["state"]],
+        "hypers": [{k: float(v) for k, v in h.items()} for h in state["hypers"]],
+    }
 
 
 def load_fastai_state(optimizer: Any, state: dict[str, Any], device: torch.device) -> None:

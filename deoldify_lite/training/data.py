@@ -4,6 +4,7 @@ A photo is decoded once, shrunk to what a stage needs and packed into one flat u
 from it on the training device: crop, zoom, rotation and flip are one bilinear gather, so that neither a pool of
 workers nor a queue is needed and any batch can be made again from its step number alone.
 """
+
 import hashlib
 import json
 import logging
@@ -32,7 +33,10 @@ HELD_OUT = ("valid", "val", "test")
 
 def is_validation(name: str, share: float) -> bool:
     "Whether the photo `name` belongs to the validation split: decided by its name alone, the same in every run."
-    return int.from_bytes(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=4).digest(), "big") < share * 2**32
+    return (
+        int.from_bytes(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=4).digest(), "big")
+        < share * 2**32
+    )
 
 
 def is_held_out(path: Path) -> bool:
@@ -110,7 +114,7 @@ class Pack:
     def photo(self, i: int) -> Tensor:
         "Photo `i` whole, (3, H, W) in [0, 1]."
         h, w, start = int(self.heights[i]), int(self.widths[i]), int(self.offsets[i])
-        return self.pixels[start:start + h * w * 3].reshape(h, w, 3).permute(2, 0, 1).float() / 255
+        return self.pixels[start : start + h * w * 3].reshape(h, w, 3).permute(2, 0, 1).float() / 255
 
     def crops(self, index: Tensor, size: int, augment: Augment | None, generator: torch.Generator) -> Tensor:
         """Square crops (N, 3, size, size) in [0, 1], on the pack's device.
@@ -172,7 +176,9 @@ def pack_photos(photos: Iterable[tuple[str, Tensor]], path: Path, about: dict | 
             heights.append(photo.shape[0])
             widths.append(photo.shape[1])
             file.write(np.ascontiguousarray(photo).tobytes())
-    write_atomically(_index_of(path), json.dumps({"names": names, "heights": heights, "widths": widths} | (about or {})))
+    write_atomically(
+        _index_of(path), json.dumps({"names": names, "heights": heights, "widths": widths} | (about or {}))
+    )
     return open_pack(path)
 
 
@@ -205,7 +211,9 @@ def pack(sources: Sequence[Path], size: int, folder: Path) -> Pack:
 
     def decoded() -> Iterator[tuple[str, np.ndarray]]:
         nonlocal broken
-        for name, photo in tqdm(_decoded(_files(sources), size), desc=f"packing photos at {size} px", unit="photo", disable=None):
+        for name, photo in tqdm(
+            _decoded(_files(sources), size), desc=f"packing photos at {size} px", unit="photo", disable=None
+        ):
             if isinstance(photo, BadPhoto):
                 log.warning("%s: left out: %s", name, photo)
                 broken += 1
@@ -259,7 +267,12 @@ class Split:
             if len(pack) < 2:
                 raise NoPhotos("one photo is not enough: training needs at least two, one of them for validation")
             held[:] = False
-            held[min(range(len(pack)), key=lambda i: hashlib.blake2b(pack.names[i].encode(errors="surrogateescape")).digest())] = True
+            held[
+                min(
+                    range(len(pack)),
+                    key=lambda i: hashlib.blake2b(pack.names[i].encode(errors="surrogateescape")).digest(),
+                )
+            ] = True
         return cls((~held).nonzero().flatten(), held.nonzero().flatten())
 
 
@@ -273,8 +286,10 @@ def batch_index(members: Tensor, step: int, batch: int, seed: int, stage: str) -
     "The photos of one step: every one once in a random order, then all again in another order."
     positions = torch.arange(step * batch, (step + 1) * batch)
     epochs, places = positions // len(members), positions % len(members)
-    orders = {int(e): torch.randperm(len(members), generator=step_generator(seed, stage, "order", int(e)))
-              for e in epochs.unique()}
+    orders = {
+        int(e): torch.randperm(len(members), generator=step_generator(seed, stage, "order", int(e)))
+        for e in epochs.unique()
+    }
     return members[torch.stack([orders[int(e)][p] for e, p in zip(epochs, places)])]
 
 

@@ -1,4 +1,5 @@
 """A running average of the generator's weights."""
+
 from torch import Tensor, nn
 
 from ..modeling.layers import plain_state

@@ -3,6 +3,7 @@
 The critic learns five times as fast as the generator (two time scales, Heusel et al. 2017, arXiv:1706.08500) and keeps
 its turn until its loss is under a threshold, so that the generator is always judged by a critic that knows it.
 """
+
 import json
 import logging
 import math
@@ -87,8 +88,9 @@ class GanPhase:
         rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
         decoder = [p for p in generator.parameters() if p.requires_grad]
         self.generator_opt = torch.optim.AdamW(decoder, rate, betas, weight_decay=decay)
-        self.critic_opt = torch.optim.AdamW(critic.parameters(), rate * self.spec.critic_lr_factor, betas,
-                                            weight_decay=decay)
+        self.critic_opt = torch.optim.AdamW(
+            critic.parameters(), rate * self.spec.critic_lr_factor, betas, weight_decay=decay
+        )
         self.ema = Ema(generator, self.spec.ema)
         self.switcher = Switcher(self.spec.critic_threshold, self.spec.max_critic_steps)
         self.generator_steps = self.all_steps = 0
@@ -98,11 +100,17 @@ class GanPhase:
     @property
     def state(self) -> dict:
         "All that a step depends on besides the seed."
-        return {"generator": self.generator.state_dict(), "critic": self.critic.state_dict(),
-                "generator_opt": self.generator_opt.state_dict(), "critic_opt": self.critic_opt.state_dict(),
-                "ema": self.ema.state, "critic_steps": self.switcher.critic_steps,
-                "critics_turn": self.switcher.critics_turn, "generator_steps": self.generator_steps,
-                "all_steps": self.all_steps}
+        return {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "generator_opt": self.generator_opt.state_dict(),
+            "critic_opt": self.critic_opt.state_dict(),
+            "ema": self.ema.state,
+            "critic_steps": self.switcher.critic_steps,
+            "critics_turn": self.switcher.critics_turn,
+            "generator_steps": self.generator_steps,
+            "all_steps": self.all_steps,
+        }
 
     def load_state(self, state: dict) -> None:
         for name in ("generator", "critic", "generator_opt", "critic_opt"):
@@ -133,8 +141,11 @@ class GanPhase:
             loss = critic_loss(real, fake)
             self._learn(loss, self.critic_opt)
         self.switcher.after_critic(float(loss.detach()))
-        return {"critic/loss": loss.detach(), "critic/accuracy_real": (real > 0).float().mean(),
-                "critic/accuracy_fake": (fake < 0).float().mean()}
+        return {
+            "critic/loss": loss.detach(),
+            "critic/accuracy_real": (real > 0).float().mean(),
+            "critic/accuracy_fake": (fake < 0).float().mean(),
+        }
 
     def generator_step(self, grey: Tensor, truth: Tensor) -> dict[str, float]:
         "The generator learns to please the critic and the feature loss; its encoder stays as it is."
@@ -152,7 +163,9 @@ class GanPhase:
 
     def _learn(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         if not math.isfinite(float(loss.detach())):
-            raise TrainingDiverged(f"the loss became {float(loss.detach())} after {self.generator_steps} generator steps")
+            raise TrainingDiverged(
+                f"the loss became {float(loss.detach())} after {self.generator_steps} generator steps"
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -197,14 +210,22 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
                 saved = time.monotonic()
     except TrainingDiverged as error:
         kept = contenders.choose()
-        raise TrainingDiverged(f"{error}; the best generator before that, of step {kept}, is {stage.weights}") from error
+        raise TrainingDiverged(
+            f"{error}; the best generator before that, of step {kept}, is {stage.weights}"
+        ) from error
     finally:
         bar.close()
     chosen = contenders.choose()
     save_weights(None, critic_after(stage), config=phase.critic.config, state=phase.critic.state_dict())
     seconds = time.monotonic() - began
-    stage.finish(generator_steps=steps, all_steps=phase.all_steps, batch=spec.batch, seconds=round(seconds, 1),
-                 samples_per_second=round((phase.all_steps - first) * spec.batch / seconds, 2), chosen_step=chosen)
+    stage.finish(
+        generator_steps=steps,
+        all_steps=phase.all_steps,
+        batch=spec.batch,
+        seconds=round(seconds, 1),
+        samples_per_second=round((phase.all_steps - first) * spec.batch / seconds, 2),
+        chosen_step=chosen,
+    )
     return stage.weights
 
 
@@ -222,8 +243,11 @@ class Contenders:
         grey, truth = run.fixed_batch(spec.size, spec.score_photos)
         self.scorer = Scorer(channels_last(grey), truth, untrained=run.schedule.loss.network == "untrained")
         networks = run.schedule.networks
-        self.network = build_generator(networks.generator, networks.encoder).to(
-            run.device, memory_format=torch.channels_last).eval()
+        self.network = (
+            build_generator(networks.generator, networks.encoder)
+            .to(run.device, memory_format=torch.channels_last)
+            .eval()
+        )
         self.scores = stage.folder / "scores.jsonl"
 
     def _painter(self) -> Painter:
@@ -258,8 +282,10 @@ class Contenders:
         best = choose(rows)
         figure = draw_curve(rows, best, self.stage.folder / "inflection.png")
         self.stage.board.add_figure("inflection", figure, rows[-1]["step"])
-        write_atomically(self.stage.folder / "inflection.json",
-                         json.dumps({"rule": RULE, "chosen": rows[best]["step"], "rows": rows}, indent=1))
+        write_atomically(
+            self.stage.folder / "inflection.json",
+            json.dumps({"rule": RULE, "chosen": rows[best]["step"], "rows": rows}, indent=1),
+        )
         use_step(self.stage, rows[best]["step"])
         return rows[best]["step"]
 
@@ -277,5 +303,3 @@ def use_step(stage: Stage, step: int) -> Path:
     config, state = read_safetensors(path)
     save_weights(None, stage.weights, config=config, state=state)
     return stage.weights
-
-

@@ -3,6 +3,7 @@
 A clean conversion is what the colorizer sees at its best. Real prints are unlike it: film that is blind to red, faded
 blacks, grain, soft focus, JPEG, dark corners. `make_grey` does such things to the input alone; the truth stays clean.
 """
+
 import math
 
 import torch
@@ -61,7 +62,7 @@ def _corner_distance(y: Tensor) -> Tensor:
 def _blurred(y: Tensor, sigma: Tensor) -> Tensor:
     "Each photo with a Gaussian of its own width, separable, five taps; sigma 0 leaves it."
     taps = torch.arange(-2, 3, device=y.device)
-    kernel = torch.exp(-taps**2 / (2 * sigma.view(-1, 1) ** 2 + 1e-6))
+    kernel = torch.exp(-(taps**2) / (2 * sigma.view(-1, 1) ** 2 + 1e-6))
     kernel = kernel / kernel.sum(1, keepdim=True)
     flat = F.pad(y.transpose(0, 1), (2, 2, 2, 2), mode="replicate")
     flat = F.conv2d(flat, kernel[:, None, :, None], groups=len(y))

@@ -3,6 +3,7 @@
 DeOldify's author looked for it by eye: the last checkpoint before skin turns orange. Here every saved generator is
 scored on the same validation photos, the curve is drawn, and the best is chosen by a rule that anybody can check.
 """
+
 import json
 import logging
 from collections.abc import Callable
@@ -19,8 +20,10 @@ from .losses import feature_network
 
 log = logging.getLogger(__name__)
 
-RULE = ("Each figure is divided by that of the generator before the GAN phase (step 0; the colourfulness gap by at least "
-        "one level); the step with the lowest mean wins, the earlier one of equals.")
+RULE = (
+    "Each figure is divided by that of the generator before the GAN phase (step 0; the colourfulness gap by at least "
+    "one level); the step with the lowest mean wins, the earlier one of equals."
+)
 
 
 class Scorer:
@@ -34,7 +37,9 @@ class Scorer:
     def __init__(self, grey: Tensor, truth: Tensor, *, untrained: bool = False, batch: int = 16):
         self.grey, self.truth, self.batch = grey, truth, batch
         self.lpips = None if untrained else _available(Lpips, "LPIPS", truth.device)
-        self.features = _UntrainedFeatures() if untrained else _available(Vgg16Features, "feature distance", truth.device)
+        self.features = (
+            _UntrainedFeatures() if untrained else _available(Vgg16Features, "feature distance", truth.device)
+        )
         self.truth_features = self._features(truth)
         self.truth_colour = float(colourfulness(truth).mean())
 

@@ -1,4 +1,5 @@
 """What the generator and the critic are trained on."""
+
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
     if name not in TAPS:
         raise ValueError(f"feature network {name!r} is unknown; choose {', '.join(TAPS)}")
     if name != "untrained":
-        return load_features(name, file)[:TAPS[name][-1] + 1]
+        return load_features(name, file)[: TAPS[name][-1] + 1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layers = [layer for i, o in ((3, 8), (8, 16), (16, 16)) for layer in (nn.Conv2d(i, o, 3, 2, 1), nn.ReLU())]

@@ -8,6 +8,7 @@
 The last three make a cycle, of which `schedule.repeats` are run. Each stage leaves its result in the run folder and is
 skipped when that is there, so the same command goes on after any interruption.
 """
+
 import logging
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """A run folder: which photos, which schedule, what is done, what the figures were."""
+
 import json
 import logging
 import time
@@ -76,8 +77,14 @@ class Run:
         return clean_grey(truth), truth
 
 
-def open_run(folder: Path, photos: Sequence[Path], preset_name: str | None, changes: Sequence[str],
-             repeats: int | None, **settings: Any) -> Run:
+def open_run(
+    folder: Path,
+    photos: Sequence[Path],
+    preset_name: str | None,
+    changes: Sequence[str],
+    repeats: int | None,
+    **settings: Any,
+) -> Run:
     """A run in `folder`: the schedule and photos that it remembers, or new ones.
 
     `changes` are texts `field=value` for `Schedule.override`; `settings` go to `Run`.
@@ -89,7 +96,9 @@ def open_run(folder: Path, photos: Sequence[Path], preset_name: str | None, chan
     if stored.exists():
         schedule = Schedule.from_yaml(stored.read_text())
         if preset_name not in (None, schedule.preset):
-            raise ValueError(f"{folder} was begun with preset {schedule.preset!r}; give another --run for {preset_name!r}")
+            raise ValueError(
+                f"{folder} was begun with preset {schedule.preset!r}; give another --run for {preset_name!r}"
+            )
     else:
         schedule = preset(preset_name or "lite")
     if wrong := [change for change in changes if "=" not in change]:
@@ -141,8 +150,10 @@ class Stage:
 
     def check(self, recipe: dict[str, Any]) -> None:
         if difference := first_difference(recipe, self.recipe):
-            raise WrongCheckpoint(f"{self.folder} was made by another schedule: {difference}. Go on with the schedule in "
-                                  f"{self.run.folder / 'schedule.yaml'}, give another --run, or delete that folder")
+            raise WrongCheckpoint(
+                f"{self.folder} was made by another schedule: {difference}. Go on with the schedule in "
+                f"{self.run.folder / 'schedule.yaml'}, give another --run, or delete that folder"
+            )
 
     def finish(self, **figures: Any) -> None:
         "Mark as done; what was only for resuming goes."
@@ -187,5 +198,4 @@ def generator_recipe(schedule: Schedule, upto: int) -> dict[str, Any]:
     parts = asdict(schedule)
     keys = ("networks", "loss", "augment", "grey", "weight_decay", "clip", "validation", "seed")
     networks = {k: v for k, v in parts["networks"].items() if k != "critic_width"}
-    return {k: parts[k] for k in keys} | {"networks": networks, "stages": parts["generator_stages"][:upto + 1]}
-
+    return {k: parts[k] for k in keys} | {"networks": networks, "stages": parts["generator_stages"][: upto + 1]}

@@ -2,6 +2,7 @@
 
 Each is a fastai Learner under a one-cycle schedule. The GAN phase, which is not ordinary, is in `gan`.
 """
+
 import logging
 import time
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fastai.callback.schedule import ParamScheduler, combined_cos
 from fastai.callback.core import TrainEvalCallback
+from fastai.callback.schedule import ParamScheduler, combined_cos
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
@@ -101,7 +102,7 @@ class Pairs:
         self.photos = stage.run.pack(spec.size)
         members = stage.run.split(self.photos).train
         order = torch.randperm(len(members), generator=stage.seed("share"))
-        self.members = members[order[:max(1, round(len(members) * spec.share))]]
+        self.members = members[order[: max(1, round(len(members) * spec.share))]]
         self.steps = max(1, round(spec.epochs * len(self.members) / spec.batch))
 
     def __len__(self) -> int:
@@ -148,10 +149,25 @@ def channels_last(x: Tensor) -> Tensor:
 
 def make_learner(run: Run, stage: Stage, train, valid, model: nn.Module, loss_func, *cbs, **kwargs) -> Learner:
     "A fastai Learner with what every stage here has: exact steps, resume, a stop on NaN, clipping, records."
-    learn = Learner(DataLoaders(train, valid, device=run.device), model, loss_func=loss_func, opt_func=_adam,
-                    wd=run.schedule.weight_decay, path=stage.folder, default_cbs=False,
-                    cbs=[TrainEvalCallback(), Recorder(train_metrics=False), ExactSteps(stage), StopOnNan(),
-                         GradientClip(run.schedule.clip), Records(stage, train.spec.batch), *cbs], **kwargs)
+    learn = Learner(
+        DataLoaders(train, valid, device=run.device),
+        model,
+        loss_func=loss_func,
+        opt_func=_adam,
+        wd=run.schedule.weight_decay,
+        path=stage.folder,
+        default_cbs=False,
+        cbs=[
+            TrainEvalCallback(),
+            Recorder(train_metrics=False),
+            ExactSteps(stage),
+            StopOnNan(),
+            GradientClip(run.schedule.clip),
+            Records(stage, train.spec.batch),
+            *cbs,
+        ],
+        **kwargs,
+    )
     learn.create_opt()
     return learn
 
@@ -159,7 +175,10 @@ def make_learner(run: Run, stage: Stage, train, valid, model: nn.Module, loss_fu
 def one_cycle(lr_max: list[float], pct_start: float) -> dict:
     "fastai's one-cycle schedules: cosine from lr/25 up and down to lr/1e5, momentum .95 -> .85 -> .95."
     rates = np.array(lr_max)
-    return {"lr": combined_cos(pct_start, rates / 25, rates, rates / 1e5), "mom": combined_cos(pct_start, 0.95, 0.85, 0.95)}
+    return {
+        "lr": combined_cos(pct_start, rates / 25, rates, rates / 1e5),
+        "mom": combined_cos(pct_start, 0.95, 0.85, 0.95),
+    }
 
 
 def generator_learner(stage: Stage, spec: GeneratorStage, generator: nn.Module) -> Learner:
@@ -167,9 +186,16 @@ def generator_learner(stage: Stage, spec: GeneratorStage, generator: nn.Module) 
     run, schedule = stage.run, stage.run.schedule
     painter = Painter(generator, run.precision)
     loss = FeatureLoss(schedule.loss, spec.features).to(run.device)
-    learn = make_learner(run, stage, Pairs(stage, spec), ValidationPairs(run, spec.size, spec.batch), painter,
-                         LossInPrecision(loss, run.precision), Pictures(stage, spec.size, painter.paint),
-                         splitter=lambda m: generator_groups(m.generator))
+    learn = make_learner(
+        run,
+        stage,
+        Pairs(stage, spec),
+        ValidationPairs(run, spec.size, spec.batch),
+        painter,
+        LossInPrecision(loss, run.precision),
+        Pictures(stage, spec.size, painter.paint),
+        splitter=lambda m: generator_groups(m.generator),
+    )
     if spec.frozen:
         learn.freeze()
     else:
@@ -207,9 +233,15 @@ def fit(stage: Stage, learn: Learner, lr_max: list[float], pct_start: float) -> 
     steps = learn.dls.train.steps
     batch = learn.dls.train.spec.batch
     train_loss, valid_loss = learn.recorder.values[-1]
-    return {"steps": steps, "batch": batch, "presentations": steps * batch, "seconds": round(seconds, 1),
-            "samples_per_second": round((steps - done_before) * batch / seconds, 2),
-            "train_loss": train_loss, "valid_loss": valid_loss}
+    return {
+        "steps": steps,
+        "batch": batch,
+        "presentations": steps * batch,
+        "seconds": round(seconds, 1),
+        "samples_per_second": round((steps - done_before) * batch / seconds, 2),
+        "train_loss": train_loss,
+        "valid_loss": valid_loss,
+    }
 
 
 def generator_stage(run: Run, i: int) -> Stage:
@@ -260,7 +292,7 @@ def generate(run: Run, cycle: int, weights: Path) -> Path:
     photos = run.pack(size)
     members = run.split(photos).train
     chosen = members[torch.randperm(len(members), generator=stage.seed("share"))]
-    chosen = chosen[:max(1, round(len(members) * schedule.generate.share))]
+    chosen = chosen[: max(1, round(len(members) * schedule.generate.share))]
     painter = Painter(trainable_generator(run, weights), run.precision).eval()
 
     def painted() -> Iterator[tuple[str, Tensor]]:
@@ -314,8 +346,10 @@ class RealAndFake:
         run, spec = self.stage.run, self.spec
         augment = run.schedule.augment
         parts = []
-        for kind, pack, members in (("real", self.photos, self.members),
-                                    ("fake", self.generated, torch.arange(len(self.generated)))):
+        for kind, pack, members in (
+            ("real", self.photos, self.members),
+            ("fake", self.generated, torch.arange(len(self.generated))),
+        ):
             index = batch_index(members, step, spec.batch, run.schedule.seed, f"{self.stage.name} {kind}")
             parts.append(pack.crops(index, spec.size, augment, self.stage.seed(kind, step)).to(run.device))
         labels = torch.tensor([1.0, 0.0], device=run.device).repeat_interleave(spec.batch)
@@ -340,8 +374,10 @@ class CriticLoss:
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         real = labels[:, 0] > 0.5
-        self.parts = {"accuracy_real": (logits[real] > 0).float().mean(),
-                      "accuracy_fake": (logits[~real] < 0).float().mean()}
+        self.parts = {
+            "accuracy_real": (logits[real] > 0).float().mean(),
+            "accuracy_fake": (logits[~real] < 0).float().mean(),
+        }
         return F.binary_cross_entropy_with_logits(logits, labels.expand_as(logits))
 
 

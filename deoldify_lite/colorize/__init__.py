@@ -1,0 +1,1 @@
+"""Using a generator: no fastai here, and nothing that trains."""

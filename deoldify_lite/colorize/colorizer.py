@@ -1,0 +1,96 @@
+"""The class that people import: a PIL image in, a PIL image in colour out."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..photo import Photo, take_apart
+from . import original
+from .engine import Engine
+
+# The network's working size that gives the best colours, in units of 16 pixels (see docs/experiments.md).
+RENDER_FACTORS = {"lite": 12, "deep": 35, "wide": 35}
+LONGEST = 4  # times the side of the square of the same area
+
+
+class Colorizer:
+    """Puts colour on photographs.
+
+        from deoldify_lite import Colorizer
+        Colorizer().colorize(Image.open("grandmother.jpg")).save("grandmother in colour.jpg")
+
+    The network looks at the photo at a reduced size and says what colour things have; that colour goes onto the photo's
+    own luma in full resolution, so no detail is lost, whatever the size. Colours that do not fit the luma are
+    weakened until they do. Safe to share between threads.
+
+    Args:
+        weights: `lite`, or a path to a `.safetensors` of this package or a `.pth` of DeOldify.
+        device: `auto` takes a GPU where there is one.
+        precision: `auto` takes bfloat16 where it is faster.
+        render_factor: the network sees as many pixels as a square of 16 x this; None is best for most photos. Lower
+            is faster and more vivid, higher follows small things more closely.
+        squash: work as DeOldify does: look at the photo squeezed to a square, and clip colours that do not fit.
+
+    Raises:
+        BadWeights: the weights cannot be found or do not fit.
+        DeviceUnavailable: no such device here.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path = "lite",
+        device: str = "auto",
+        precision: str = "auto",
+        render_factor: int | None = None,
+        squash: bool = False,
+    ):
+        self.engine = Engine(weights, device, precision)
+        self.render_factor = render_factor or RENDER_FACTORS[self.engine.generator.config["architecture"]]
+        if self.render_factor < 2:
+            raise ValueError("render_factor must be at least 2")
+        self.squash = squash
+
+    def colorize(self, image: Image.Image, strength: float = 1.0) -> Image.Image:
+        """The image in colour: RGB, or RGBA where it had transparency; upright, same size.
+
+        Any mode is taken; colours that it had are replaced. `strength` 0 gives grey, 1 the colours as predicted, more
+        exaggerates. Depth is 8 bit, which is what a PIL colour image can hold.
+        """
+        photo = take_apart(image)
+        pixels = self.colorize_photo(photo, strength)
+        if pixels.dtype == np.uint16:
+            pixels = (pixels >> 8).astype(np.uint8)
+        colour = Image.fromarray(pixels)
+        if photo.alpha is not None:
+            colour.putalpha(Image.fromarray(photo.alpha))
+        return colour
+
+    def colorize_photo(self, photo: Photo, strength: float = 1.0) -> np.ndarray:
+        "Colour pixels (H, W, 3) of a photo, in its own depth."
+        return self.predict(photo, strength)()
+
+    def predict(self, photo: Photo, strength: float = 1.0) -> Callable[[], np.ndarray]:
+        "The network's part of the work now; what is left, putting the colours on the photo, when the result is called."
+        if self.squash:
+            painted = original.paint_square(self.engine, photo.source or photo.grey(), self.render_factor)
+            return partial(original.merge, photo.luma, painted, strength)
+        return partial(photo.merge, self.chroma(photo.grey()) * strength)
+
+    def chroma(self, grey: Image.Image) -> np.ndarray:
+        "Cb and Cr (2, h, w), in [-0.5, 0.5], at the network's working size, of a grey picture (mode L) of any size."
+        small = grey.resize(self.working_size(grey.size), Image.Resampling.BICUBIC, reducing_gap=3)
+        return self.engine.chroma(small)
+
+    def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        "Width and height at which the network sees a picture of `size`: its shape, the render factor's area."
+        side, stride = 16 * self.render_factor, self.engine.stride
+        ratio = math.sqrt(size[0] / size[1])
+
+        def fitted(length: float) -> int:
+            return stride * max(1, round(min(length, LONGEST * side) / stride))
+
+        return fitted(side * ratio), fitted(side / ratio)

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = next(
+    line.split('"')[1]
+    for line in (here / "deoldify_lite/__init__.py").read_text().splitlines()
+    if line.startswith("__version__")
+)
+
+setup(
+    name="deoldify_lite",
+    version=version,
+    description="Colour for black-and-white photographs, and the NoGAN training of such colorizers",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["deoldify_lite", "deoldify_lite.*"]),
+    package_data={"deoldify_lite": ["weights/*.safetensors"]},
+    install_requires=[
+        "fastai>=2.8.12",
+        "torch",
+        "torchvision",
+        "timm",
+        "tensorboardX",
+        "pillow",
+        "safetensors",
+        "tqdm",
+        "numpy",
+        "pyyaml",
+        "matplotlib",
+        "torchmetrics",
+        "tifffile",
+        "typer",
+    ],
+    extras_require={"test": ["pytest", "hypothesis", "ruff"]},
+    entry_points={"console_scripts": ["deoldify-lite = deoldify_lite.cli:main"]},
+)
