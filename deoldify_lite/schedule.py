@@ -277,7 +277,7 @@ def _presets() -> dict[str, Schedule]:
         ),
         "smoke": Schedule(
             preset="smoke",
-            networks=Networks(encoder="resnet18", pretrained=False, critic_width=8),
+            networks=Networks(encoder="test_resnet", pretrained=False, critic_width=8),
             loss=Loss(network="untrained"),
             grey=GreyVariety(probability=0.5),
             generator_stages=(

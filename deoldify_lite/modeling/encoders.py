@@ -50,7 +50,7 @@ def build_encoder(name: str) -> nn.Module:
     """
     from torchvision import models
 
-    if name.startswith(("resnet", "resnext", "wide_resnet")) and name in models.list_models(module=models.resnet):
+    if name.startswith(("resnet", "resnext", "wide_resnet")) and name in models.list_models():
         return ResNetEncoder(name)
     try:
         return TimmEncoder(name)

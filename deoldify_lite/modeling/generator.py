@@ -36,20 +36,20 @@ class Lite(nn.Module):
         super().__init__()
         self.config = {"architecture": "lite", "encoder": encoder}
         body = build_encoder(encoder)
-        *skips, width = _channels(body)
+        *skips, (width, _) = feature_maps(body)
         layers = [
             body,
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.Sequential(conv_layer(width, width * 2), conv_layer(width * 2, width)),
         ]
-        for i, skip in enumerate(reversed(skips)):
+        for i, (skip, stride) in enumerate(reversed(skips)):
             up = width // 2
             is_last = i == len(skips) - 1
             block_width = (up + skip) // 2 if is_last else up + skip
-            # The third block from the end works at an eighth of the picture's side: enough places to be worth
-            # comparing, few enough to compare each with each.
-            layers.append(UnetBlock(width, up, skip, block_width, attention=i == len(skips) - 3))
+            # At an eighth of the picture's side there are enough places to be worth comparing, and few enough to
+            # compare each with each.
+            layers.append(UnetBlock(width, up, skip, block_width, attention=stride == 8))
             width = block_width
         layers += [PixelShuffle(width, width, blur=False), nn.Identity(), nn.Conv2d(width, 2, 1)]
         self.layers = nn.ModuleList(layers)
@@ -94,14 +94,14 @@ class DeOldify(nn.Module):
         self.config = {"architecture": architecture}
         deep = architecture == "deep"
         body = ResNetEncoder("resnet34" if deep else "resnet101")
-        *skips, width = _channels(body)
+        *skips, (width, _) = feature_maps(body)
         layers = [
             body,
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.Sequential(conv_layer(width, width * 2, bn_first=False), conv_layer(width * 2, width, bn_first=False)),
         ]
-        for i, skip in enumerate(reversed(skips)):
+        for i, (skip, stride) in enumerate(reversed(skips)):
             is_last = i == len(skips) - 1
             if deep:
                 up, convs = width // 2, 2
@@ -109,7 +109,7 @@ class DeOldify(nn.Module):
             else:
                 up = block_width = 256 if is_last else 512
                 convs = 1
-            layers.append(UnetBlock(width, up, skip, block_width, convs=convs, bn_first=False, attention=i == 1))
+            layers.append(UnetBlock(width, up, skip, block_width, convs=convs, bn_first=False, attention=stride == 8))
             width = block_width
         shuffle = PixelShuffle(width, width, blur=True, conv=nn.Sequential(nn.Conv2d(width, width * 4, 1), nn.ReLU()))
         cross = width + 3
@@ -155,13 +155,13 @@ class _ResBlock(nn.Module):
         return x + self.layers(x)
 
 
-def _channels(encoder: nn.Module) -> list[int]:
-    "Channels of each feature map, found by a dry run."
+def feature_maps(encoder: nn.Module, side: int = 64) -> list[tuple[int, int]]:
+    """Channels and stride of each of an encoder's feature maps, finest first; found by a dry run."""
     was_training = encoder.training
     with torch.no_grad():
-        channels = [f.shape[1] for f in encoder.eval()(torch.zeros(1, 3, 64, 64))]
+        features = encoder.eval()(torch.zeros(1, 3, side, side))
     encoder.train(was_training)
-    return channels
+    return [(f.shape[1], side // f.shape[2]) for f in features]
 
 
 def build_generator(architecture: str = "lite", encoder: str = "resnet34") -> nn.Module:

@@ -8,7 +8,6 @@ import json
 import os
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -140,7 +139,7 @@ def _read_deoldify(path: Path) -> tuple[dict, dict[str, Tensor]]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BadWeights(f"{path}: not plain weights: it holds code or objects, which are never executed") from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever the bytes of a damaged file lead the reader to
         raise BadWeights(f"{path}: not a PyTorch file, or a truncated one; fetch it again") from error
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]

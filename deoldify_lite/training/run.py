@@ -32,8 +32,8 @@ class Run:
     folder: Path
     schedule: Schedule
     photos: tuple[Path, ...] = ()
-    device: torch.device = field(default_factory=pick_device)
-    precision: torch.dtype = None
+    device: torch.device | str = "auto"
+    precision: torch.dtype | str = "auto"
     encoder_weights: Path | None = None
     checkpoint_seconds: float = 120.0
     cache: Path | None = None  # for packed photos; by default inside the run folder
@@ -41,7 +41,9 @@ class Run:
 
     def __post_init__(self):
         self.folder = Path(self.folder)
-        self.precision = self.precision or pick_precision(self.device)
+        self.device = pick_device(self.device)
+        if isinstance(self.precision, str):
+            self.precision = pick_precision(self.device, self.precision)
 
     @cached_property
     def sources(self) -> list[Path]:
@@ -159,6 +161,7 @@ class Stage:
         "Mark as done; what was only for resuming goes."
         write_atomically(self.folder / "done.json", json.dumps({"recipe": self.recipe, **figures}, indent=1))
         self.checkpoint.unlink(missing_ok=True)
+        self.board.close()
         log.info("%s: done %s", self.name, figures)
 
     @cached_property

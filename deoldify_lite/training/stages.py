@@ -251,6 +251,7 @@ def generator_stage(run: Run, i: int) -> Stage:
 
 def pretrain_generator(run: Run) -> Path:
     "All generator stages, one after the other, each from the last one's weights. Returns the last one's weights."
+    _ = run.sources  # no photos is the first thing to say
     weights = None
     for i, spec in enumerate(run.schedule.generator_stages):
         stage = generator_stage(run, i)

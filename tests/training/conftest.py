@@ -1,0 +1,39 @@
+"""A folder of small real photos and a run on them."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from deoldify_lite.samples import sample_photos
+from deoldify_lite.schedule import preset
+from deoldify_lite.training.run import Run
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory) -> Path:
+    """Sixteen pieces of the sample photos."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, path in sample_photos().items():
+        with Image.open(path) as image:
+            image = image.convert("RGB").resize((320, 240))
+        for i in range(6):
+            x, y = 80 * (i % 3), 80 * (i // 3)
+            image.crop((x, y, x + 120, y + 100)).save(folder / f"{Path(name).stem}_{i}.jpg")
+    return folder
+
+
+SMALL = {
+    "generator_stages": "[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4, frozen: true},"
+    " {name: b, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]",
+    "critic_stages": "[{name: c, size: 64, batch: 4, lr: 1.0e-3, epochs: 2}]",
+    "networks.encoder": "test_efficientnet",
+    "gan.size": "64",
+    "gan.max_critic_steps": "2",
+}
+
+
+@pytest.fixture
+def run(tmp_path, photos) -> Run:
+    """The smoke preset, smaller still."""
+    return Run(tmp_path / "run", preset("smoke").override(SMALL), (photos,), device="cpu", cache=photos / ".packs")

@@ -1,0 +1,175 @@
+"""From files to batches."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from deoldify_lite.schedule import Augment
+from deoldify_lite.training.data import (
+    Pack,
+    Split,
+    batch_index,
+    is_held_out,
+    is_validation,
+    jitter,
+    list_sources,
+    pack,
+    step_generator,
+)
+from deoldify_lite.training.errors import NoPhotos
+
+STILL = Augment(flip=0, zoom=1, rotate=0)
+
+
+def make_photo(path: Path, size: tuple[int, int] = (60, 40), colour: tuple[int, int, int] = (200, 100, 50)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def pack_of(*photos: np.ndarray) -> Pack:
+    pixels = torch.from_numpy(np.concatenate([p.reshape(-1) for p in photos]))
+    sizes = [torch.tensor([p.shape[i] for p in photos]) for i in (0, 1)]
+    return Pack(pixels, [f"{i}.jpg" for i in range(len(photos))], *sizes)
+
+
+def test_folders_and_archives_are_searched_and_held_out_ones_left_alone(tmp_path):
+    for name in ("a.jpg", "b/c.png", "b/d.txt", "val/e.jpg", ".hidden/f.jpg", "photos-valid.tar", "photos-0.tar"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [p.relative_to(tmp_path).as_posix() for p in list_sources([tmp_path])] == ["a.jpg", "b/c.png", "photos-0.tar"]
+    assert list_sources([tmp_path / "photos-valid.tar"]) == [tmp_path / "photos-valid.tar"], "named outright, it is taken"
+
+
+def test_held_out_by_whole_words():
+    assert is_held_out(Path("imagenet-val")) and is_held_out(Path("photos_valid.tar")) and is_held_out(Path("test2014"))
+    assert not is_held_out(Path("valencia")) and not is_held_out(Path("contest.tar"))
+
+
+def test_no_photos_is_a_clear_error(tmp_path):
+    with pytest.raises(NoPhotos, match="no such file or folder"):
+        list_sources([tmp_path / "nothing"])
+    with pytest.raises(NoPhotos, match="no photos"):
+        list_sources([tmp_path])
+    (tmp_path / "a.jpg").write_text("not a photo")
+    with pytest.raises(NoPhotos, match="none of the 1 files"):
+        pack(list_sources([tmp_path]), 16, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir()), "nothing half-made stays behind"
+
+
+def test_broken_photos_are_counted_and_left_out(tmp_path, caplog):
+    caplog.set_level("INFO")
+    make_photo(tmp_path / "good.jpg")
+    (tmp_path / "text.jpg").write_text("not a photo")
+    data = make_photo(tmp_path / "cut.jpg", (300, 300)).read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    photos = pack(list_sources([tmp_path]), 16, tmp_path / "cache")
+    assert photos.names == ["good.jpg"]
+    assert "2 broken ones left out" in caplog.text
+    assert "text.jpg" in caplog.text
+
+
+def test_archive_with_a_broken_end(tmp_path, caplog):
+    """What can be read of it is used."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for i in range(3):
+            photo = make_photo(tmp_path / "photo.png", (64, 64), (i * 50, 0, 0)).read_bytes()
+            info = tarfile.TarInfo(f"{i}.png")
+            info.size = len(photo)
+            archive.addfile(info, io.BytesIO(photo))
+    shard = tmp_path / "shard.tar"
+    shard.write_bytes(buffer.getvalue()[:1100])
+    photos = pack([shard], 16, tmp_path / "cache")
+    assert photos.names == ["0.png"]
+
+
+def test_packing_keeps_shape_and_colour_and_is_done_once(tmp_path):
+    make_photo(tmp_path / "wide.png", (300, 100))
+    make_photo(tmp_path / "tall.png", (100, 300), (10, 20, 30))
+    sources = list_sources([tmp_path])
+    photos = pack(sources, 20, tmp_path / "cache")
+    assert [photos.photo(i).shape for i in range(2)] == [(3, 60, 20), (3, 20, 60)]
+    assert torch.allclose(photos.photo(0)[:, 5, 5] * 255, torch.tensor([10.0, 20, 30]))
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir()}
+    pack(sources, 20, tmp_path / "cache")
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir()}
+    make_photo(tmp_path / "new.png")
+    assert len(pack(list_sources([tmp_path]), 20, tmp_path / "cache")) == 3
+
+
+def test_middle_crop_is_the_middle():
+    photo = np.zeros((8, 16, 3), np.uint8)
+    photo[:, 4:12] = 255
+    crop = pack_of(photo).crops(torch.tensor([0]), 8, None, torch.Generator())
+    assert crop.shape == (1, 3, 8, 8)
+    assert (crop == 1).all()
+
+
+def test_flip_mirrors_and_crops_stay_inside():
+    photo = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    photos = pack_of(photo)
+    plain = photos.crops(torch.tensor([0]), 8, STILL, step_generator(0))
+    flipped = photos.crops(torch.tensor([0]), 8, Augment(flip=1, zoom=1, rotate=0), step_generator(0))
+    assert torch.allclose(plain[0] * 255, torch.from_numpy(photo).permute(2, 0, 1).float())
+    assert torch.allclose(flipped, plain.flip(-1))
+    grey = np.full((9, 13, 3), 77, np.uint8)
+    for step in range(20):
+        crop = pack_of(grey).crops(torch.tensor([0]), 8, Augment(zoom=1.5, rotate=30), step_generator(0, step))
+        assert torch.allclose(crop * 255, torch.tensor(77.0), atol=1e-3), "rotated corners mirror the photo, not a void"
+
+
+def test_crops_of_photos_of_different_shapes():
+    a, b = np.full((4, 9, 3), 10, np.uint8), np.full((7, 5, 3), 200, np.uint8)
+    crops = pack_of(a, b).crops(torch.tensor([1, 0, 1]), 4, Augment(), step_generator(0))
+    assert torch.allclose(crops.mean((1, 2, 3)) * 255, torch.tensor([200.0, 10, 200]), atol=1e-3)
+
+
+def test_the_split_hangs_on_the_name_alone():
+    names = [f"photo_{i}.jpg" for i in range(2000)]
+    chosen = {n for n in names if is_validation(n, 0.1)}
+    assert 150 < len(chosen) < 250
+    assert chosen == {n for n in reversed(names) if is_validation(n, 0.1)}
+    assert {n for n in names if is_validation(n, 0.05)} < chosen, "a larger share holds the smaller one"
+    photos = pack_of(*[np.zeros((1, 1, 3), np.uint8)] * 50)
+    split = Split.of(photos, 0.2)
+    assert sorted([*split.train.tolist(), *split.valid.tolist()]) == list(range(50))
+
+
+def test_few_photos_still_split():
+    split = Split.of(pack_of(*[np.zeros((1, 1, 3), np.uint8)] * 2), 0.02)
+    assert len(split.train) == len(split.valid) == 1
+    with pytest.raises(NoPhotos, match="one photo is not enough"):
+        Split.of(pack_of(np.zeros((1, 1, 3), np.uint8)), 0.02)
+
+
+def test_every_photo_once_an_epoch():
+    """... in another order each time, also where batches and epochs do not fit, and with fewer photos than a batch."""
+    members = torch.arange(10, 17)
+    index = torch.cat([batch_index(members, step, 3, 0, "stage") for step in range(14)])
+    epochs = index.reshape(6, 7)
+    assert all(sorted(epoch.tolist()) == list(range(10, 17)) for epoch in epochs)
+    assert len({tuple(epoch.tolist()) for epoch in epochs}) > 1
+    assert len(batch_index(torch.tensor([5]), 0, 4, 0, "stage")) == 4
+
+
+def test_random_numbers_belong_to_their_place():
+    """A step draws the same whatever ran before it, and not the same as another step."""
+    first = torch.rand(4, generator=step_generator(0, "stage", 7))
+    step_generator(0, "stage", 8)
+    assert torch.equal(first, torch.rand(4, generator=step_generator(0, "stage", 7)))
+    assert not torch.equal(first, torch.rand(4, generator=step_generator(0, "stage", 8)))
+    assert not torch.equal(first, torch.rand(4, generator=step_generator(1, "stage", 7)))
+
+
+def test_jitter_stays_in_range_and_can_be_off():
+    rgb = torch.rand(4, 3, 8, 8)
+    still = Augment(brightness=0, contrast=0, saturation=0)
+    assert torch.allclose(jitter(rgb, still, step_generator(0)), rgb, atol=1e-6)
+    wild = jitter(rgb, Augment(brightness=0.5, contrast=0.9, saturation=0.9), step_generator(0))
+    assert wild.min() >= 0 and wild.max() <= 1 and not torch.allclose(wild, rgb, atol=0.05)

@@ -1,0 +1,205 @@
+"""The whole of NoGAN on a few small photos: through the command, stage by stage, and killed on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SMALL
+from tensorboardX.proto.event_pb2 import Event
+from typer.testing import CliRunner
+
+from deoldify_lite.cli import app
+from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.modeling.weights import load_generator
+from deoldify_lite.samples import sample_photos
+from deoldify_lite.training.data import is_validation
+from deoldify_lite.training.nogan import run_nogan
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "nogan.py"
+CHANGES = [f"--set={field}={value}" for field, value in SMALL.items()]
+
+
+def command(folder: Path, photos: Path, *more: str) -> list[str]:
+    return [
+        *("--preset", "smoke", "--photos", str(photos), "--run", str(folder), "--device", "cpu", "--precision", "float32"),
+        *CHANGES,
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, photos) -> Path:
+    """A run folder in which every stage ran, each by its own call, two cycles."""
+    folder = tmp_path_factory.mktemp("nogan") / "run"
+    for stage in ("generator", "generate", "critic", "gan", "all"):
+        result = CliRunner().invoke(app, ["nogan", *command(folder, photos, "--stage", stage, "--repeats", "2")])
+        assert result.exit_code == 0, result.output
+        assert str(folder / "generator.safetensors") in result.output
+    return folder
+
+
+def events(folder: Path) -> list[Event]:
+    """What TensorBoard would read."""
+    found = []
+    for path in sorted(folder.glob("events.*")):
+        data = path.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], "little")
+            found.append(Event.FromString(data[12 : 12 + length]))
+            data = data[16 + length :]
+    return found
+
+
+def test_every_stage_leaves_its_result(finished):
+    done = {p.parent.relative_to(finished).as_posix() for p in finished.rglob("done.json")}
+    assert done == {
+        "generator/1-a",
+        "generator/2-b",
+        *(f"cycle-{c}/{part}" for c in (1, 2) for part in ("generate", "critic-c", "gan")),
+    }
+    assert not list(finished.rglob("checkpoint.pt")), "what was for resuming only is gone"
+    figures = json.loads((finished / "cycle-1/gan/done.json").read_text())
+    assert figures["samples_per_second"] > 0 and figures["all_steps"] > figures["generator_steps"] >= 1
+
+
+def test_the_result_colorizes(finished):
+    from PIL import Image
+
+    generator = load_generator(finished / "generator.safetensors")
+    assert generator.config == {"architecture": "lite", "encoder": "test_efficientnet"}
+    colour = Colorizer(finished / "generator.safetensors", device="cpu").colorize(
+        Image.open(sample_photos()["flower.jpg"]).resize((64, 48)).convert("L")
+    )
+    assert colour.size == (64, 48) and colour.mode == "RGB"
+
+
+def test_tensorboard_has_it_all(finished):
+    """Losses apart, rates, critic accuracy, whose turn it is, speed, pictures, the curve, the schedule."""
+    tags = {part: {v.tag for e in events(finished / part) for v in e.summary.value} for part in
+            ("generator/2-b", "cycle-1/critic-c", "cycle-1/gan")}  # fmt: skip
+    assert {"loss/all", "loss/pixel", "loss/feature_3", "rate/0", "samples_per_second", "grey_ours_truth"} <= tags[
+        "generator/2-b"
+    ]
+    assert {"loss/accuracy_real", "loss/accuracy_fake"} <= tags["cycle-1/critic-c"]
+    gan = {"critic/loss", "critic/accuracy_real", "generator/adversarial", "generator_trains", "inflection/colourfulness_gap"}
+    assert gan | {"grey_ours_truth", "inflection"} <= tags["cycle-1/gan"]
+    assert any(tag.startswith("schedule") for tag in tags["generator/2-b"])
+    rows = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
+    assert {row["stage"] for row in rows} >= {"generator/1-a", "cycle-2/gan"}
+
+
+def test_a_second_call_does_nothing_again(finished, photos):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
+    result = CliRunner().invoke(app, ["nogan", "--run", str(finished)])
+    assert result.exit_code == 0, result.output
+    assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
+
+
+def test_another_schedule_is_refused_and_harms_nothing(finished):
+    kept = (finished / "schedule.yaml").read_bytes()
+    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--set", "generator_stages.a.lr=0.5"])
+    assert result.exit_code == 1
+    assert "made by another schedule: stages.0.lr was 0.001 and is now 0.5" in result.output
+    assert (finished / "schedule.yaml").read_bytes() == kept
+
+
+def test_the_user_may_choose_another_step(finished):
+    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--use-step", "0"])
+    assert result.exit_code == 0, result.output
+    step = load_generator(finished / "cycle-2/gan/step-000000.safetensors").state_dict()
+    ours = load_generator(finished / "generator.safetensors").state_dict()
+    assert all(torch.equal(v.half(), ours[k].half()) for k, v in step.items())
+    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--use-step", "999"])
+    assert result.exit_code == 2 and "no generator was saved at step 999" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--stage", "critic"], 2, "run --stage generator first"),
+        (["--stage", "generator"], 2, "give --photos PATH"),
+        (["--photos", "/nowhere/photos", "--stage", "generator"], 2, "no such file or folder"),
+        (["--preset", "huge"], 2, "preset 'huge' is unknown"),
+        (["--set", "gan.speed=3"], 2, "no field 'speed'"),
+        (["--device", "cuda:77"], 3, "cuda:77"),
+        (["--encoder-weights", "nowhere.safetensors", "--photos", "PHOTOS"], 3, "nowhere.safetensors"),
+    ],
+)
+def test_mistakes_get_one_clear_line(tmp_path, photos, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    arguments = [str(photos) if a == "PHOTOS" else a for a in arguments]
+    result = CliRunner().invoke(app, ["nogan", *arguments])
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.output.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and message in lines[0]
+
+
+def test_validation_photos_are_never_trained_on(run):
+    """Nor do they reach the critic."""
+    run_nogan(run, "generator")
+    photos = run.pack(32)
+    split = run.split(photos)
+    assert {photos.names[i] for i in split.valid} == {n for n in photos.names if is_validation(n, 0.2)}
+    run_nogan(run, "generate")
+    from deoldify_lite.training.data import open_pack
+
+    generated = open_pack(run.folder / "cycle-1/generate/generated.bin")
+    assert set(generated.names) <= {photos.names[i] for i in split.train}
+
+
+def kill_when(arguments: list[str], ready, seconds: float = 120) -> bool:
+    """Start the script and SIGKILL it as soon as `ready()`; whether it was killed rather than finished."""
+    process = subprocess.Popen([sys.executable, str(SCRIPT), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        if ready():
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    _, errors = process.communicate(timeout=seconds)
+    if process.returncode == -signal.SIGKILL:
+        return True
+    assert process.returncode == 0, errors.decode()
+    return False
+
+
+def test_killed_runs_end_with_the_same_bits(tmp_path, photos):
+    """SIGKILL in the generator's stage, while a checkpoint is being written, and in the GAN phase: the same command
+    goes on, and ends with weights bit-identical to those of a run that was never killed."""
+    longer = ("--checkpoint-seconds", "0", "--set=generator_stages.b.epochs=3", "--set=gan.share=2")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run = [sys.executable, str(SCRIPT), *command(whole, photos, *longer)]
+    subprocess.run(run, check=True, capture_output=True)
+
+    arguments = command(killed, photos, *longer)
+    stage, phase = killed / "generator/2-b", killed / "cycle-1/gan"
+    first = stage / "checkpoint.pt"
+    assert kill_when(arguments, first.exists)
+    begun = first.stat().st_mtime_ns
+    assert kill_when(arguments, lambda: first.stat().st_mtime_ns > begun and any(stage.glob(".tmp-*")))
+    assert kill_when(arguments, lambda: (phase / "checkpoint.pt").exists() and any(phase.glob("step-000004*")))
+    assert not kill_when(arguments, lambda: False), "the fourth time it may finish"
+
+    for name in ("generator.safetensors", "cycle-1/gan/critic.safetensors", "cycle-1/gan/weights.safetensors"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+    scores = [(f / "cycle-1/gan/scores.jsonl").read_text() for f in (whole, killed)]
+    assert scores[0] == scores[1]
+
+
+def test_interrupt_is_not_a_traceback(tmp_path, photos):
+    arguments = [sys.executable, str(SCRIPT), *command(tmp_path / "run", photos, "--checkpoint-seconds", "0")]
+    arguments.append("--set=generator_stages.a.epochs=500")
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
+    while not (tmp_path / "run/generator/1-a/checkpoint.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
