@@ -32,7 +32,6 @@ setup(
         "pyyaml",
         "matplotlib",
         "torchmetrics",
-        "tifffile",
         "typer",
     ],
     extras_require={"test": ["pytest", "hypothesis", "ruff"]},

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -93,11 +93,16 @@ def colorize(
     from .colorize.folder import BadRequest, find_jobs
 
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text
-        stream.reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+        stream.reconfigure(
+            errors="surrogateescape" if stream is sys.stdout else "backslashreplace", line_buffering=True
+        )
     try:
         jobs = find_jobs(source, target, recursive)
+        lines = report.open("a", encoding="utf-8") if report else nullcontext()
     except BadRequest as error:
         raise fail(str(error), USAGE) from error
+    except OSError as error:
+        raise fail(f"{report}: the report cannot be written: {error.strerror}", USAGE) from error
 
     from .colorize.colorizer import Colorizer
     from .device import DeviceUnavailable
@@ -114,15 +119,16 @@ def colorize(
         typer.echo(
             f"{weights} on {engine.device} in {engine.precision}, render factor {colorizer.render_factor}", err=True
         )
-    counts = _colorize_jobs(
-        jobs, colorizer, report, verbose, overwrite=overwrite, strength=strength, max_pixels=max_pixels
-    )
+    with lines as report_lines:
+        counts = _colorize_jobs(
+            jobs, colorizer, report_lines, verbose, overwrite=overwrite, strength=strength, max_pixels=max_pixels
+        )
     typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
     if counts["failed"]:
         raise typer.Exit(1)
 
 
-def _colorize_jobs(jobs: list, colorizer, report: Path | None, verbose: bool, **options) -> Counter:
+def _colorize_jobs(jobs: list, colorizer, report: TextIO | None, verbose: bool, **options) -> Counter:
     "Run the jobs; say on the streams and in the report what became of each."
     import warnings
 
@@ -131,19 +137,18 @@ def _colorize_jobs(jobs: list, colorizer, report: Path | None, verbose: bool, **
 
     from .colorize.folder import colorize_all, report_line
 
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # --max-pixels decides
-    Image.MAX_IMAGE_PIXELS = None
+    Image.MAX_IMAGE_PIXELS = None  # --max-pixels decides
+    warnings.filterwarnings("ignore", module="PIL")  # about damaged metadata, which a photo's notes tell
     counts = Counter(done=0, skipped=0, failed=0)
-    with report.open("a") if report else nullcontext() as lines:
-        for result in tqdm(colorize_all(jobs, colorizer, **options), total=len(jobs), unit="photo", disable=None):
-            counts[result.status] += 1
-            report_line(lines, result)
-            if result.status == "done":
-                tqdm.write(result.output, file=sys.stdout)
-            elif result.status == "failed":
-                tqdm.write(f"{result.input}: {result.error}", file=sys.stderr)
-            for note in result.notes if verbose else ():
-                tqdm.write(f"{result.input}: {note}", file=sys.stderr)
+    for result in tqdm(colorize_all(jobs, colorizer, **options), total=len(jobs), unit="photo", disable=None):
+        counts[result.status] += 1
+        report_line(report, result)
+        if result.status == "done":
+            tqdm.write(result.output, file=sys.stdout)
+        elif result.status == "failed":
+            tqdm.write(f"{result.input}: {result.error}", file=sys.stderr)
+        for note in result.notes if verbose else ():
+            tqdm.write(f"{result.input}: {note}", file=sys.stderr)
     return counts
 
 
@@ -152,7 +157,13 @@ def samples(target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folde
     "Write a few black-and-white sample photos to try things on."
     from .samples import write_samples
 
-    for path in write_samples(target):
+    try:
+        written = write_samples(target)
+    except OSError as error:
+        raise fail(f"{target}: {error.strerror}", USAGE) from error
+    if not written:
+        raise fail("no sample photos here: they come with matplotlib and scikit-learn", 1)
+    for path in written:
         typer.echo(path)
 
 
@@ -186,21 +197,19 @@ def nogan(
     The same command goes on where it was interrupted.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    from .device import DeviceUnavailable, pick_device, pick_precision
-    from .training.errors import NoPhotos, StageMissing, TrainingError
+    from .device import DeviceUnavailable
+    from .training.errors import StageMissing, TrainingError
     from .training.run import open_run
 
     try:
-        where = pick_device(device)
-        dtype = pick_precision(where, precision)
         session = open_run(
             run,
             photos or [],
             preset,
             set_ or [],
             repeats,
-            device=where,
-            precision=dtype,
+            device=device,
+            precision=precision,
             encoder_weights=encoder_weights,
             checkpoint_seconds=checkpoint_seconds,
         )
@@ -209,6 +218,8 @@ def nogan(
     except ValueError as error:
         raise fail(str(error), USAGE) from error
 
+    import torch
+
     from .modeling.pretrained import WeightsUnavailable
     from .training.nogan import choose_step, run_nogan
 
@@ -216,10 +227,13 @@ def nogan(
         typer.echo(choose_step(session, use_step) if use_step is not None else run_nogan(session, stage.value))
     except WeightsUnavailable as error:
         raise fail(str(error), UNAVAILABLE) from error
-    except (NoPhotos, StageMissing) as error:
+    except (StageMissing, ValueError) as error:
         raise fail(str(error), USAGE) from error
     except TrainingError as error:
         raise fail(str(error), 1) from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        message = "out of memory: lower the batch of that stage, for instance --set gan.batch=4, and run the same again"
+        raise fail(message, 1) from error
 
 
 def main() -> None:

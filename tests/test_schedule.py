@@ -35,9 +35,8 @@ def test_artistic_has_deoldifys_figures():
 
 
 def test_overrides_by_path():
-    schedule = preset("lite").override(
-        {"gan.lr": "2e-5", "generator_stages.0.batch": "8", "generator_stages.96.epochs": "2", "loss.features": "[1,2,3]"}
-    )
+    changes = {"gan.lr": "2e-5", "generator_stages.0.batch": "8", "generator_stages.96.epochs": "2"}
+    schedule = preset("lite").override(changes | {"loss.features": "[1,2,3]"})
     assert schedule.gan.lr == 2e-5
     assert schedule.generator_stages[0].batch == 8
     assert schedule.generator_stages[-1].epochs == 2.0

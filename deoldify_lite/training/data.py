@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import math
-import tarfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +22,11 @@ from tqdm.auto import tqdm
 
 from .. import color
 from ..files import atomic_path, write_atomically
-from ..photo import EXTENSIONS, BadPhoto, read_rgb
+from ..photo import BadPhoto, read_rgb
 from ..schedule import Augment
-from .errors import NoPhotos
+from ..sources import NoPhotos, read_sources
 
 log = logging.getLogger(__name__)
-HELD_OUT = ("valid", "val", "test")
 
 
 def is_validation(name: str, share: float) -> bool:
@@ -37,54 +35,6 @@ def is_validation(name: str, share: float) -> bool:
         int.from_bytes(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=4).digest(), "big")
         < share * 2**32
     )
-
-
-def is_held_out(path: Path) -> bool:
-    "Whether a folder or archive says by its name that it is for testing: `photos-valid.tar`, `val/`, `test2014/`."
-    words = "".join(c if c.isalpha() else " " for c in path.name.removesuffix(path.suffix).lower()).split()
-    return any(word in (*HELD_OUT, "validation", "testing") for word in words)
-
-
-def list_sources(paths: Iterable[Path]) -> list[Path]:
-    """Photos and tar archives under `paths` (files or folders, searched recursively), in a fixed order.
-
-    Folders and archives held out for testing are left out, unless they are named themselves.
-
-    Raises:
-        NoPhotos: a path does not exist, or there is nothing under any of them.
-    """
-    found = []
-    for path in map(Path, paths):
-        if not path.exists():
-            raise NoPhotos(f"{path}: no such file or folder; --photos takes a folder of photos or tar archives")
-        if path.is_file():
-            found.append(path)
-            continue
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path)
-            hidden = any(part.startswith(".") for part in inside.parts)
-            if hidden or any(is_held_out(Path(part)) for part in inside.parts[:-1]) or not file.is_file():
-                continue
-            if file.suffix.lower() in EXTENSIONS or (file.suffix == ".tar" and not is_held_out(file)):
-                found.append(file)
-    if not found:
-        raise NoPhotos(f"no photos and no .tar archives in {', '.join(map(str, paths))}")
-    return found
-
-
-def _files(sources: Sequence[Path]) -> Iterator[tuple[str, Path | bytes]]:
-    "Name and content, or place, of every photo. A photo's name does not depend on the folder the data lies in."
-    for source in sources:
-        if source.suffix != ".tar":
-            yield source.name, source
-            continue
-        try:
-            with tarfile.open(source) as archive:
-                for member in archive:
-                    if member.isfile() and Path(member.name).suffix.lower() in EXTENSIONS:
-                        yield member.name, archive.extractfile(member).read()
-        except (tarfile.TarError, OSError) as error:
-            log.warning("%s: the rest of this archive cannot be read (%s)", source, error)
 
 
 class Pack:
@@ -212,7 +162,7 @@ def pack(sources: Sequence[Path], size: int, folder: Path) -> Pack:
     def decoded() -> Iterator[tuple[str, np.ndarray]]:
         nonlocal broken
         for name, photo in tqdm(
-            _decoded(_files(sources), size), desc=f"packing photos at {size} px", unit="photo", disable=None
+            _decoded(read_sources(sources), size), desc=f"packing photos at {size} px", unit="photo", disable=None
         ):
             if isinstance(photo, BadPhoto):
                 log.warning("%s: left out: %s", name, photo)

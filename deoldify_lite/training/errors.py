@@ -5,10 +5,6 @@ class TrainingError(RuntimeError):
     "Training cannot go on."
 
 
-class NoPhotos(TrainingError, ValueError):
-    "Nothing to train on. The message says where was looked."
-
-
 class StageMissing(TrainingError):
     "A stage was asked for before the one that it builds on. The message names it."
 

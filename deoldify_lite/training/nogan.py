@@ -10,12 +10,13 @@ skipped when that is there, so the same command goes on after any interruption.
 """
 
 import logging
+import os
 from pathlib import Path
 
 import torch
 
 from ..modeling.weights import read_safetensors, save_weights
-from .errors import StageMissing
+from .errors import StageMissing, TrainingError
 from .gan import critic_after, train_gan, use_step
 from .run import Run, Stage
 from .stages import (
@@ -40,6 +41,8 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     Raises:
         StageMissing: the stage builds on one that was not run.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError("NoGAN training is one process so far: start it without torchrun or accelerate launch")
     _check_all(run)
     run.keep()
     if stage in ("generator", "all"):

@@ -16,9 +16,10 @@ from .. import color
 from ..device import pick_device, pick_precision
 from ..files import write_atomically
 from ..schedule import Schedule, preset
+from ..sources import NoPhotos, list_sources
 from .checkpoint import first_difference
-from .data import Pack, Split, list_sources, pack, step_generator
-from .errors import NoPhotos, WrongCheckpoint
+from .data import Pack, Split, pack, step_generator
+from .errors import WrongCheckpoint
 from .grey import clean_grey
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The generators: their shapes, their cost, their kinship with fastai's DynamicUnet, and what inference needs of them."""
+"""The generators: shapes, cost, kinship with fastai's DynamicUnet, and what inference needs of them."""
 
 import copy
 import warnings
@@ -57,9 +57,8 @@ def test_lite_is_fastais_dynamic_unet_without_hooks():
     torch.manual_seed(0)
     ours = excited(build_generator("lite", "resnet18"))
     body = nn.Sequential(*list(models.resnet18(weights=None).children())[:-2])
-    theirs = DynamicUnet(
-        body, 2, (64, 64), blur=True, self_attention=True, last_cross=False, y_range=(-0.5, 0.5), norm_type=NormType.Batch
-    )
+    options = {"blur": True, "self_attention": True, "last_cross": False, "y_range": (-0.5, 0.5)}
+    theirs = DynamicUnet(body, 2, (64, 64), norm_type=NormType.Batch, **options)
     theirs.layers[10] = nn.Conv2d(theirs.layers[10][0].in_channels, 2, 1)  # no BatchNorm behind the last convolution
     attention = theirs.layers[5].conv2[3]
     for part in (attention.query, attention.key, attention.value):  # spectral norm is folded in ours
@@ -167,7 +166,7 @@ def test_spectral_norm_bounds_the_weights_and_folds_away(tiny):
         network(torch.randn(2, 3, 32, 32))
     before = {k: v.clone() for k, v in network.state_dict().items()}
     folded = plain_state(network)
-    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items()), "folding must not change the network"
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items()), "folding changes nothing"
     assert folded.keys() == tiny.state_dict().keys()
     norm = torch.linalg.matrix_norm(folded["layers.3.0.0.weight"].flatten(1), 2)
     assert norm == pytest.approx(1, abs=0.05)

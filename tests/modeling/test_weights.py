@@ -126,10 +126,10 @@ def test_other_networks_are_named(deep_state, tmp_path):
         load_generator(tmp_path / "other.pth")
     missing = {k: v for k, v in deep_state.items() if k != "layers.5.bn.weight"}
     torch.save(missing, tmp_path / "missing.pth")
-    with pytest.raises(BadWeights, match="layers.5.bn.weight"):
+    with pytest.raises(BadWeights, match=r"layers\.5\.bn\.weight"):
         load_generator(tmp_path / "missing.pth")
     torch.save(deep_state | {"layers.99.weight": torch.zeros(1)}, tmp_path / "more.pth")
-    with pytest.raises(BadWeights, match="layers.99.weight"):
+    with pytest.raises(BadWeights, match=r"layers\.99\.weight"):
         load_generator(tmp_path / "more.pth")
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
     with pytest.raises(BadWeights, match="state dict"):
@@ -193,7 +193,7 @@ def test_pretrained_weights_that_cannot_be_had(tmp_path, monkeypatch):
 
     monkeypatch.setenv("DEOLDIFY_LITE_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(models, "get_model_weights", lambda name: (_ for _ in ()).throw(OSError("offline")))
-    with pytest.raises(WeightsUnavailable, match="alexnet_features.safetensors"):
+    with pytest.raises(WeightsUnavailable, match=r"alexnet_features\.safetensors"):
         load_features("alexnet")
     state = models.alexnet(weights=None).features.state_dict()
     save_file({f"features.{k}": v.half() for k, v in state.items()}, tmp_path / "alexnet_features.safetensors")

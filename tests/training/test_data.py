@@ -10,18 +10,16 @@ import torch
 from PIL import Image
 
 from deoldify_lite.schedule import Augment
+from deoldify_lite.sources import NoPhotos, is_held_out, list_sources
 from deoldify_lite.training.data import (
     Pack,
     Split,
     batch_index,
-    is_held_out,
     is_validation,
     jitter,
-    list_sources,
     pack,
     step_generator,
 )
-from deoldify_lite.training.errors import NoPhotos
 
 STILL = Augment(flip=0, zoom=1, rotate=0)
 
@@ -42,8 +40,14 @@ def test_folders_and_archives_are_searched_and_held_out_ones_left_alone(tmp_path
     for name in ("a.jpg", "b/c.png", "b/d.txt", "val/e.jpg", ".hidden/f.jpg", "photos-valid.tar", "photos-0.tar"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    assert [p.relative_to(tmp_path).as_posix() for p in list_sources([tmp_path])] == ["a.jpg", "b/c.png", "photos-0.tar"]
-    assert list_sources([tmp_path / "photos-valid.tar"]) == [tmp_path / "photos-valid.tar"], "named outright, it is taken"
+    assert [p.relative_to(tmp_path).as_posix() for p in list_sources([tmp_path])] == [
+        "a.jpg",
+        "b/c.png",
+        "photos-0.tar",
+    ]
+    assert list_sources([tmp_path / "photos-valid.tar"]) == [tmp_path / "photos-valid.tar"], (
+        "named outright, it is taken"
+    )
 
 
 def test_held_out_by_whole_words():

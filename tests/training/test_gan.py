@@ -17,7 +17,7 @@ from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.training import gan
 from deoldify_lite.training.checkpoint import first_difference, load_checkpoint, save_checkpoint
 from deoldify_lite.training.ema import Ema
-from deoldify_lite.training.errors import StageMissing, TrainingDiverged, WrongCheckpoint
+from deoldify_lite.training.errors import StageMissing, TrainingDiverged, TrainingError, WrongCheckpoint
 from deoldify_lite.training.gan import GanPhase, Switcher, train_gan, use_step
 from deoldify_lite.training.run import Run, open_run
 from deoldify_lite.training.stages import generator_learner, generator_stage, trainable_generator
@@ -136,6 +136,16 @@ def test_7_bfloat16_without_cuda_and_the_same_twice(run):
             phase.step()
         results.append(phase.ema.state)
     assert all(torch.equal(v, results[1][k]) for k, v in results[0].items())
+
+
+def test_8_several_processes_are_refused(run, monkeypatch):
+    """... instead of training that drifts apart or stands still."""
+    from deoldify_lite.training.nogan import run_nogan
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="one process"):
+        run_nogan(run)
+    assert not run.folder.exists()
 
 
 def test_10_the_average_is_of_weights_not_of_power_iteration_vectors():

@@ -33,7 +33,9 @@ def test_clean_grey_is_pillows(photos):
 
 
 def test_no_damage_is_clean(photos):
-    assert torch.allclose(make_grey(photos, GreyVariety(probability=0), step_generator(0)), clean_grey(photos), atol=2e-2)
+    assert torch.allclose(
+        make_grey(photos, GreyVariety(probability=0), step_generator(0)), clean_grey(photos), atol=2e-2
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,7 +27,18 @@ CHANGES = [f"--set={field}={value}" for field, value in SMALL.items()]
 
 def command(folder: Path, photos: Path, *more: str) -> list[str]:
     return [
-        *("--preset", "smoke", "--photos", str(photos), "--run", str(folder), "--device", "cpu", "--precision", "float32"),
+        *(
+            "--preset",
+            "smoke",
+            "--photos",
+            str(photos),
+            "--run",
+            str(folder),
+            "--device",
+            "cpu",
+            "--precision",
+            "float32",
+        ),
         *CHANGES,
         *more,
     ]
@@ -87,7 +98,13 @@ def test_tensorboard_has_it_all(finished):
         "generator/2-b"
     ]
     assert {"loss/accuracy_real", "loss/accuracy_fake"} <= tags["cycle-1/critic-c"]
-    gan = {"critic/loss", "critic/accuracy_real", "generator/adversarial", "generator_trains", "inflection/colourfulness_gap"}
+    gan = {
+        "critic/loss",
+        "critic/accuracy_real",
+        "generator/adversarial",
+        "generator_trains",
+        "inflection/colourfulness_gap",
+    }
     assert gan | {"grey_ours_truth", "inflection"} <= tags["cycle-1/gan"]
     assert any(tag.startswith("schedule") for tag in tags["generator/2-b"])
     rows = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
@@ -155,7 +172,9 @@ def test_validation_photos_are_never_trained_on(run):
 
 def kill_when(arguments: list[str], ready, seconds: float = 120) -> bool:
     """Start the script and SIGKILL it as soon as `ready()`; whether it was killed rather than finished."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         if ready():

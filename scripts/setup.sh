@@ -1,0 +1,15 @@
+# Sourced by try.sh and test.sh, which set $extras ("" or "[test]"): go to the checkout and make sure of a virtual
+# environment in .venv with the package in it.
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+    echo "Python 3.10 or newer is needed; name it with PYTHON=/path/to/python3" >&2
+    exit 2
+fi
+stamp=.venv/installed$extras
+if [ ! -e "$stamp" ] || [ setup.py -nt "$stamp" ]; then
+    echo "Installing into .venv; this takes some minutes, once ..." >&2
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --editable ".$extras"
+    touch "$stamp"
+fi

@@ -1,0 +1,211 @@
+"""The class that people import, with a small untrained network behind it."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from deoldify_lite import Colorizer
+from deoldify_lite.bt601 import LUMA_WEIGHTS
+from deoldify_lite.device import DeviceUnavailable
+from deoldify_lite.modeling.weights import BadWeights
+from deoldify_lite.photo import BadPhoto, Photo, open_photo
+from deoldify_lite.samples import sample_photos
+
+SMALL = 4  # render factor: the network sees 64 x 64 pixels
+
+
+@pytest.fixture(scope="module")
+def colorizer(weights) -> Colorizer:
+    return Colorizer(weights, "cpu", "float32", SMALL)
+
+
+@pytest.fixture(scope="module")
+def grey() -> Image.Image:
+    with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
+        return image.convert("L").resize((128, 150))
+
+
+def chroma(image: Image.Image) -> float:
+    "How far the pixels are from grey, in levels."
+    return float(np.ptp(np.asarray(image.convert("RGB"), np.float32), axis=-1).mean())
+
+
+def luma(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB"), np.float64) @ np.array(LUMA_WEIGHTS)
+
+
+def test_colour_is_added_and_luma_kept(colorizer, grey):
+    result = colorizer.colorize(grey)
+    assert result.mode == "RGB" and result.size == grey.size
+    assert chroma(result) > 2
+    assert np.abs(luma(result) - np.asarray(grey)).max() <= 1
+    assert grey.mode == "L"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16", "I;16B"])
+def test_any_mode_gives_rgb(colorizer, grey, mode):
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode.startswith("I;16") else grey
+    if mode == "I;16B":
+        image = Image.frombytes("I;16B", image.size, np.asarray(image).astype(">u2").tobytes())
+    elif mode in ("HSV", "LAB"):
+        image = Image.merge(mode, [grey, *(Image.new("L", grey.size, 128),) * 2])
+    else:
+        image = image.convert(mode)
+    result = colorizer.colorize(image)
+    assert image.mode == mode
+    assert result.mode == "RGB" and result.size == grey.size
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "PA", "La", "RGBa"])
+def test_transparency_is_kept(colorizer, grey, mode):
+    image = grey.convert({"PA": "P", "LA": "L", "La": "L"}.get(mode, "RGB"))
+    alpha = grey.rotate(180)
+    image.putalpha(alpha)
+    result = colorizer.colorize(image.convert(mode))
+    assert result.mode == "RGBA" and result.size == grey.size
+    assert (np.asarray(result.getchannel("A")) == np.asarray(alpha)).all()
+
+
+def test_transparency_of_16_bit_is_kept_in_8(colorizer):
+    image = Image.fromarray(np.array([[0, 3000], [40000, 65535]], np.uint16))
+    image.info["transparency"] = 3000
+    result = colorizer.colorize(image, strength=0)
+    assert np.asarray(result).tolist() == [
+        [[0, 0, 0, 255], [11, 11, 11, 0]],
+        [[156, 156, 156, 255], [255, 255, 255, 255]],
+    ]
+
+
+def test_an_orientation_is_applied(colorizer, grey):
+    image = grey.copy()
+    image.getexif()[274] = 6
+    result = colorizer.colorize(image)
+    assert result.size == (150, 128)
+    assert 274 not in result.getexif()
+    assert np.abs(luma(result) - np.rot90(np.asarray(grey), -1)).max() <= 1
+
+
+def test_strength(colorizer, grey):
+    nothing, half, as_predicted, twice = (colorizer.colorize(grey, strength) for strength in (0, 0.5, 1, 2))
+    assert (np.asarray(nothing) == np.asarray(grey)[..., None]).all()
+    assert 0 < chroma(half) < chroma(as_predicted) < chroma(twice)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@given(size=st.tuples(st.integers(1, 70), st.integers(1, 70)), squash=st.booleans())
+def test_any_size(weights_in_use, size, squash):
+    result = weights_in_use[squash].colorize(Image.new("L", size, 100))
+    assert result.mode == "RGB" and result.size == size
+
+
+@pytest.fixture(scope="module")
+def weights_in_use(colorizer, weights) -> dict[bool, Colorizer]:
+    return {False: colorizer, True: Colorizer(weights, "cpu", "float32", 3, squash=True)}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (33, 2)])
+def test_extreme_sizes(weights_in_use, size):
+    for colorizer in weights_in_use.values():
+        assert colorizer.colorize(Image.new("L", size, 100)).size == size
+
+
+def test_no_pixels_and_a_file_that_is_cut_off(colorizer, tmp_path):
+    with pytest.raises(BadPhoto):
+        colorizer.colorize(Image.new("L", (0, 5)))
+    path = sample_photos()["china.jpg"]
+    (tmp_path / "a.jpg").write_bytes(path.read_bytes()[:50_000])
+    with Image.open(tmp_path / "a.jpg") as image, pytest.raises(OSError):
+        colorizer.colorize(image)
+
+
+def test_16_bit_photos_get_16_bit_colours(colorizer):
+    photo = Photo(np.random.default_rng(0).integers(0, 65536, (40, 30)).astype(np.uint16))
+    pixels = colorizer.colorize_photo(photo)
+    assert pixels.dtype == np.uint16 and pixels.shape == (40, 30, 3)
+    assert np.abs(pixels @ np.array(LUMA_WEIGHTS) - photo.luma).max() <= 1
+    assert (pixels % 257 != 0).any()
+
+
+def test_threads_see_what_one_sees(colorizer):
+    photos = [open_photo(path) for path in sample_photos().values()] * 3
+    alone = [colorizer.colorize_photo(photo) for photo in photos]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(colorizer.colorize_photo, photos))
+    assert all((a == b).all() for a, b in zip(alone, together))
+
+
+def test_squash_is_another_way(weights_in_use, grey):
+    usual, squashed = (weights_in_use[squash].colorize(grey) for squash in (False, True))
+    assert squashed.size == grey.size and chroma(squashed) > 1
+    assert (np.asarray(usual) != np.asarray(squashed)).any()
+    nothing = weights_in_use[True].colorize(grey, strength=0)
+    assert np.abs(np.asarray(nothing).astype(int) - np.asarray(grey)[..., None]).max() <= 1
+
+
+def test_squash_keeps_16_bit(weights_in_use):
+    photo = Photo(np.arange(0, 60_000, 25, np.uint16).reshape(40, 60))
+    pixels = weights_in_use[True].colorize_photo(photo)
+    assert pixels.dtype == np.uint16 and pixels.shape == (40, 60, 3)
+
+
+def test_the_render_factor_sets_the_area_and_the_photo_the_shape(weights):
+    sizes = {factor: Colorizer(weights, "cpu", "float32", factor).working_size((300, 300)) for factor in (2, 8, 20)}
+    assert sizes == {2: (32, 32), 8: (128, 128), 20: (320, 320)}
+    colorizer = Colorizer(weights, "cpu", "float32", 12)
+    assert colorizer.working_size((4000, 3000)) == (224, 160)
+    assert colorizer.working_size((3000, 4000)) == (160, 224)
+    width, height = colorizer.working_size((100_000, 10))
+    assert width <= 4 * 12 * 16 and height == 32
+    assert colorizer.chroma(Image.new("L", (400, 300))).shape == (2, 160, 224)
+
+
+def test_the_render_factor_changes_the_colours(colorizer, weights, grey):
+    other = Colorizer(weights, "cpu", "float32", 2 * SMALL)
+    assert (np.asarray(other.colorize(grey)) != np.asarray(colorizer.colorize(grey))).any()
+
+
+def test_without_a_render_factor_that_of_the_architecture(weights):
+    assert Colorizer(weights, "cpu").render_factor == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        ({"render_factor": 1}, ValueError, "at least 2"),
+        ({"render_factor": 0}, ValueError, "at least 2"),
+        ({"precision": "float8"}, ValueError, "precision 'float8' is unknown"),
+        ({"device": "abacus"}, DeviceUnavailable, "device 'abacus' is not available here"),
+        ({"weights": "missing.safetensors"}, BadWeights, "no such file"),
+    ],
+)
+def test_what_does_not_exist_is_said_in_one_sentence(weights, options, error, sentence):
+    with pytest.raises(error, match=sentence):
+        Colorizer(**{"weights": weights, "device": "cpu", **options})
+
+
+def modules_after(code: str, *arguments: str) -> set[str]:
+    "The top-level modules that a fresh interpreter has loaded after `code`."
+    code += "\nimport sys; print(*{name.split('.')[0] for name in sys.modules})"
+    return set(subprocess.check_output([sys.executable, "-c", code, *arguments], text=True).split())
+
+
+def test_importing_the_package_loads_neither_torch_nor_fastai():
+    loaded = modules_after("import deoldify_lite; from deoldify_lite import Schedule, open_photo, save_photo")
+    assert "deoldify_lite" in loaded and "PIL" in loaded
+    assert not loaded & {"torch", "torchvision", "fastai", "timm", "matplotlib"}
+
+
+def test_colorizing_never_loads_fastai(weights):
+    code = (
+        "import sys; from PIL import Image; from deoldify_lite import Colorizer; import deoldify_lite.colorize.folder\n"
+        "Colorizer(sys.argv[1], 'cpu', render_factor=2).colorize(Image.new('L', (9, 9)))"
+    )
+    loaded = modules_after(code, str(weights))
+    assert "torch" in loaded
+    assert not loaded & {"fastai", "fastcore", "matplotlib", "tensorboardX"}
