@@ -4,6 +4,7 @@ Exit codes: 0 all well, 1 some photos failed or training went wrong, 2 wrong usa
 130 interrupted. Results go to standard output, all else to standard error.
 """
 
+import errno
 import logging
 import sys
 from collections import Counter
@@ -119,10 +120,17 @@ def colorize(
         typer.echo(
             f"{weights} on {engine.device} in {engine.precision}, render factor {colorizer.render_factor}", err=True
         )
-    with lines as report_lines:
-        counts = _colorize_jobs(
-            jobs, colorizer, report_lines, verbose, overwrite=overwrite, strength=strength, max_pixels=max_pixels
-        )
+    try:
+        with lines as report_lines:
+            counts = _colorize_jobs(
+                jobs, colorizer, report_lines, verbose, overwrite=overwrite, strength=strength, max_pixels=max_pixels
+            )
+    except KeyboardInterrupt:
+        raise fail("interrupted; the same command goes on from here", INTERRUPTED) from None
+    except OSError as error:  # not about a photo, whose errors are results
+        if error.errno == errno.EPIPE:  # Typer's business
+            raise
+        raise fail(f"the report cannot be written: {error.strerror}", 1) from error
     typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
     if counts["failed"]:
         raise typer.Exit(1)

@@ -1,16 +1,16 @@
 """Writing files so that a crash never leaves half of one."""
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 UMASK = os.umask(0)  # there is no way to read it but to set it
 os.umask(UMASK)
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`, which takes its place when the block ends well.
 
@@ -26,7 +26,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~UMASK)  # mkstemp keeps others out; an ordinary file would not
+        with contextlib.suppress(OSError):  # memory cards and network drives have no permissions to change
+            temporary.chmod(0o666 & ~UMASK)  # mkstemp keeps others out; an ordinary file would not
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from deoldify_lite.modeling.weights import BadWeights
 from deoldify_lite.photo import BadPhoto, Photo, open_photo
 from deoldify_lite.samples import sample_photos
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = 4  # render factor: the network sees 64 x 64 pixels
 
 

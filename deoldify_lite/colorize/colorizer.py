@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..photo import Photo, take_apart
+from ..photo import Photo, take_apart, to_8bit
 from . import original
 from .engine import Engine
 
@@ -49,9 +49,11 @@ class Colorizer:
         squash: bool = False,
     ):
         self.engine = Engine(weights, device, precision)
-        self.render_factor = render_factor or RENDER_FACTORS[self.engine.generator.config["architecture"]]
-        if self.render_factor < 2:
+        if render_factor is None:
+            render_factor = RENDER_FACTORS[self.engine.generator.config["architecture"]]
+        if render_factor < 2:
             raise ValueError("render_factor must be at least 2")
+        self.render_factor = render_factor
         self.squash = squash
 
     def colorize(self, image: Image.Image, strength: float = 1.0) -> Image.Image:
@@ -61,12 +63,9 @@ class Colorizer:
         exaggerates. Depth is 8 bit, which is what a PIL colour image can hold.
         """
         photo = take_apart(image)
-        pixels = self.colorize_photo(photo, strength)
-        if pixels.dtype == np.uint16:
-            pixels = (pixels >> 8).astype(np.uint8)
-        colour = Image.fromarray(pixels)
+        colour = Image.fromarray(to_8bit(self.colorize_photo(photo, strength)))
         if photo.alpha is not None:
-            colour.putalpha(Image.fromarray(photo.alpha))
+            colour.putalpha(Image.fromarray(to_8bit(photo.alpha)))
         return colour
 
     def colorize_photo(self, photo: Photo, strength: float = 1.0) -> np.ndarray:

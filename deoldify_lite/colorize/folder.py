@@ -1,7 +1,6 @@
 """Many files: mirror the tree, skip what is done, survive what is broken, report each file."""
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -51,45 +50,69 @@ def find_jobs(source: Path, target: Path, recursive: bool = False) -> list[Job]:
     """What there is to do, in a fixed order: the file `source`, or the photos in the folder `source`.
 
     Names and subfolders are kept, so that two photos of one name in two folders never meet. Hidden files and whatever
-    has no photo's extension are passed over, and so is `target` where it lies inside `source`.
+    has no photo's extension are passed over, and so is `target` where it lies inside `source`. A subfolder that cannot
+    be listed becomes a job, which will fail, so that it is not forgotten.
 
     Raises:
-        BadRequest: `source` is missing or empty, or a result would replace its own photo.
+        BadRequest: `source` is missing or empty, or a result would replace an original.
     """
-    if not source.exists():
-        raise BadRequest(f"{source}: no such file or folder")
-    if source.is_dir():
-        if target.is_file():
-            raise BadRequest(f"{target} is a file; colorizing a folder takes a folder to write to")
-        if target.exists() and target.samefile(source):
-            raise BadRequest(f"{target} is the folder of the originals; name another one for the results")
-        jobs = [
-            Job(source / inside, target / inside.parent / output_name(inside.name))
-            for inside in sorted(_photos_in(source, recursive, target))
-        ]
-        if not jobs:
-            hint = "" if recursive else " (-r looks into subfolders, too)"
-            raise BadRequest(f"{source}: no photos in this folder{hint}")
-        return jobs
-    into_folder = target.is_dir() or not target.suffix or str(target).endswith(os.sep)
+    try:
+        if not source.exists():
+            raise BadRequest(f"{source}: no such file or folder")
+        return _find_in_folder(source, target, recursive) if source.is_dir() else [_find_one(source, target)]
+    except OSError as error:
+        raise BadRequest(f"{error.filename}: {error.strerror}") from error
+    except RuntimeError as error:  # how Python before 3.13 reports a loop of links
+        raise BadRequest(str(error)) from error
+
+
+def _find_in_folder(source: Path, target: Path, recursive: bool) -> list[Job]:
+    if target.is_file():
+        raise BadRequest(f"{target} is a file; colorizing a folder takes a folder to write to")
+    if target.exists() and target.samefile(source):
+        raise BadRequest(f"{target} is the folder of the originals; name another one for the results")
+    jobs = [
+        Job(source / inside, target / inside.parent / output_name(inside.name))
+        for inside in sorted(_photos_in(source, recursive, target))
+    ]
+    if not jobs:
+        hint = "" if recursive else " (-r looks into subfolders, too)"
+        raise BadRequest(f"{source}: no photos in this folder{hint}")
+    # Folders may contain, or link to, one another in such a way that a result lands on an original.
+    resolved = {folder: folder.resolve() for job in jobs for folder in (job.input.parent, job.output.parent)}
+    originals = {resolved[job.input.parent] / job.input.name for job in jobs}
+    for job in jobs:
+        if resolved[job.output.parent] / job.output.name in originals:
+            raise BadRequest(f"{job.output} is one of the originals; name another folder for the results")
+    return jobs
+
+
+def _find_one(source: Path, target: Path) -> Job:
+    into_folder = target.is_dir() or not target.suffix
     output = target / output_name(source.name) if into_folder else target
     if output.suffix.lower() not in WRITABLE:
         raise BadRequest(f"{output}: cannot write this format; use one of {' '.join(sorted(WRITABLE))}")
     if output.exists() and output.samefile(source):
         raise BadRequest(f"{output} is the original; name another file for the result")
-    return [Job(source, output)]
+    return Job(source, output)
 
 
 def _photos_in(folder: Path, recursive: bool, avoid: Path) -> Iterator[Path]:
-    "Paths below `folder`, relative to it. Links are followed, each folder is entered once."
+    """Paths below `folder`, relative to it, of photos and of folders that cannot be listed.
+
+    Links are followed, each folder is entered once, under its own name rather than that of a link to it.
+    """
     entered = {_identity(avoid)} if avoid.exists() else set()
-    waiting = deque([Path()])
-    while waiting:
-        inside = waiting.popleft()
+    folders, links = deque([Path()]), deque()
+    while folders or links:
+        inside = (folders or links).popleft()
         try:
             identity = _identity(folder / inside)
             entries = sorted((folder / inside).iterdir())
         except OSError:
+            if inside == Path():
+                raise
+            yield inside
             continue
         if identity in entered:
             continue
@@ -97,11 +120,18 @@ def _photos_in(folder: Path, recursive: bool, avoid: Path) -> Iterator[Path]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 if recursive:
-                    waiting.append(inside / entry.name)
+                    (links if entry.is_symlink() else folders).append(inside / entry.name)
             elif entry.suffix.lower() in EXTENSIONS or entry.suffix.lower() in UNREADABLE:
                 yield inside / entry.name
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # in a folder that may be listed but not entered
+        return False
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -153,14 +183,17 @@ def _needs_nothing(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Resu
     other = claimed.setdefault(job.output, job.input)
     if other != job.input:
         return _failed(job, f"its result would replace that of {other}")
-    if job.output.exists() and not overwrite:
-        return Result(str(job.input), str(job.output), "skipped")
+    try:
+        if job.output.is_file() and not overwrite:
+            return Result(str(job.input), str(job.output), "skipped")
+    except OSError as error:  # a name that is too long once .png is added to it
+        return _failed(job, error)
     return None
 
 
 def _read(job: Job, max_pixels: int) -> tuple[Photo, float]:
-    if not job.input.is_file():
-        raise BadPhoto("not a file" if job.input.exists() else "no such file, or a broken link")
+    if job.input.is_dir():
+        raise BadPhoto("a folder that cannot be listed")
     began = time.monotonic()
     return open_photo(job.input, max_pixels), began
 

@@ -108,7 +108,10 @@ def read_safetensors(path: Path) -> tuple[dict, dict[str, Tensor]]:
         raise BadWeights(f"{path}: not a safetensors file, or a truncated one; fetch or copy it again") from error
     if METADATA_KEY not in metadata:
         raise BadWeights(f"{path}: holds no generator of this package (its metadata has no {METADATA_KEY!r})")
-    return json.loads(metadata[METADATA_KEY]), state
+    try:
+        return json.loads(metadata[METADATA_KEY]), state
+    except ValueError as error:
+        raise BadWeights(f"{path}: its description of the network is damaged; fetch or copy it again") from error
 
 
 def save_weights(
@@ -132,15 +135,17 @@ def save_weights(
 def _read_deoldify(path: Path) -> tuple[dict, dict[str, Tensor]]:
     "Architecture and plain state dict of a checkpoint in DeOldify's layout, flat or under 'model'."
     with path.open("rb") as file:
-        head = file.read(512).lstrip().lower()
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        head = file.read(512)
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise BadWeights(f"{path}: a web page, not weights: the download link answered with HTML; fetch it again")
+    if not head.startswith((b"PK", b"\x80")):  # PyTorch's archives, new and old
+        raise BadWeights(f"{path}: not a PyTorch file; fetch it again")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BadWeights(f"{path}: not plain weights: it holds code or objects, which are never executed") from error
     except Exception as error:  # whatever the bytes of a damaged file lead the reader to
-        raise BadWeights(f"{path}: not a PyTorch file, or a truncated one; fetch it again") from error
+        raise BadWeights(f"{path}: damaged or truncated; fetch it again") from error
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):

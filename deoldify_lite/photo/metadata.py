@@ -1,0 +1,76 @@
+"EXIF, XMP and resolution: what of a file's metadata still holds for a photo that was turned upright."
+
+import re
+from typing import Any
+
+from PIL import ExifTags, Image
+
+Tag = ExifTags.Base
+
+# Of a TIFF's tags, those that say something about the photo and not about how the file stores its pixels.
+DESCRIPTIVE = (
+    Tag.DocumentName,
+    Tag.ImageDescription,
+    Tag.Make,
+    Tag.Model,
+    Tag.PageName,
+    Tag.Software,
+    Tag.DateTime,
+    Tag.Artist,
+    Tag.HostComputer,
+    Tag.Rating,
+    Tag.RatingPercent,
+    Tag.Copyright,
+    Tag.XPTitle,
+    Tag.XPComment,
+    Tag.XPAuthor,
+    Tag.XPKeywords,
+    Tag.XPSubject,
+)
+SUBDIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+DAMAGED = "its EXIF data is damaged and was dropped"
+
+
+def read_metadata(image: Image.Image, notes: list[str]) -> dict[str, Any]:
+    "The metadata of an opened file, as `Photo` keeps it: without the orientation, which has been applied."
+    metadata = {}
+    try:
+        exif = _read_exif(image)
+        exif.pop(Tag.Orientation, None)
+        if len(exif):
+            metadata["exif"] = exif.tobytes()
+    except Exception:  # written by cameras and phones of all qualities
+        if DAMAGED not in notes:
+            notes.append(DAMAGED)
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    if isinstance(xmp, str):
+        xmp = xmp.encode("utf-8", "replace")
+    if isinstance(xmp, bytes):
+        metadata["xmp"] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b"", xmp)
+    try:
+        dpi = tuple(float(d) for d in image.info.get("dpi", ()))
+    except (TypeError, ValueError, ZeroDivisionError):
+        dpi = ()
+    if len(dpi) == 2 and all(0 < d < 1e5 for d in dpi):
+        metadata["dpi"] = dpi
+    return metadata
+
+
+def _read_exif(image: Image.Image) -> Image.Exif:
+    exif = Image.Exif()
+    if image.format == "TIFF":
+        exif.update(descriptive(image.getexif()))
+    elif data := image.info.get("exif"):
+        exif.load(data)  # not `getexif`, which gives an empty one when asked again after it failed
+    else:
+        exif = image.getexif()
+    return exif
+
+
+def descriptive(exif: Image.Exif) -> dict[int, Any]:
+    "Only what one TIFF can take over from another: tags with their values, subdirectories as dictionaries."
+    kept = {tag: exif[tag] for tag in DESCRIPTIVE if tag in exif}
+    for tag in SUBDIRECTORIES:
+        if entries := exif.get_ifd(tag):
+            kept[tag] = {t: value for t, value in entries.items() if t != ExifTags.IFD.Interop}  # a bare offset
+    return kept

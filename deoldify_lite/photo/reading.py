@@ -1,0 +1,260 @@
+"From a file to a `Photo`. Whatever is wrong with the file becomes a `BadPhoto` with a sentence that says what."
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from ..bt601 import LUMA_WEIGHTS
+from .formats import FORMATS, UNREADABLE
+from .metadata import DAMAGED, read_metadata
+from .parts import BadPhoto, Photo, strips
+
+MAX_PIXELS = 150_000_000
+TINTED = 12  # mean distance of Cb and Cr from grey, in levels, above which a photo is in colour or sepia
+
+
+@contextmanager
+def _opened(file: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
+    "A Pillow image of the known formats, its size checked before anything is decoded; every failure is a `BadPhoto`."
+    try:
+        if isinstance(file, Path):
+            if file.exists() and not file.is_file():  # opening a pipe would wait for ever
+                raise BadPhoto("not a file")
+            if file.stat().st_size == 0:
+                raise BadPhoto("the file is empty")
+        # A stream and not a path, which Pillow would map into memory and then scramble if it is a TIFF to be turned.
+        with (
+            file.open("rb") if isinstance(file, Path) else file as stream,
+            Image.open(stream, formats=FORMATS) as image,
+        ):
+            if image.width * image.height > max_pixels:
+                raise BadPhoto(
+                    f"too large: {image.width} x {image.height} is more than {max_pixels:,} pixels "
+                    "(--max-pixels raises the limit)"
+                )
+            yield image
+    except BadPhoto:
+        raise
+    except UnidentifiedImageError as error:
+        raise BadPhoto("not a photo, or in a format that is not supported") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadPhoto(f"too large: more pixels than Pillow decodes ({error})") from error
+    except MemoryError as error:
+        raise BadPhoto("too large for this machine's memory") from error
+    except OSError as error:
+        if error.errno:  # from the file system: no such file, permission, is a directory
+            raise BadPhoto(error.strerror) from error
+        raise BadPhoto(f"damaged or truncated ({error})") from error
+    except Exception as error:  # decoders meet broken files with whatever exception comes first
+        raise BadPhoto(f"damaged ({type(error).__name__}: {' '.join(str(error).split())})") from error
+
+
+def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
+    """A photo for training: upright, RGB, its short side `short_side` pixels, the long one at most three times that.
+
+    Raises:
+        BadPhoto: not a photo, truncated, or too large.
+    """
+    with _opened(io.BytesIO(file) if isinstance(file, bytes) else file, MAX_PIXELS) as image:
+        image.draft("RGB", (2 * short_side, 2 * short_side))  # JPEG decodes at a fraction of its size for less
+        image.load()
+        if image.mode.startswith(("I", "F")):
+            image = take_apart(image).grey()  # Pillow would clip what is above 255
+        image = _upright(image, []).convert("RGB")
+        scale = short_side / min(image.size)
+        width, height = (min(max(short_side, round(side * scale)), 3 * short_side) for side in image.size)
+        return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
+
+
+def open_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Read and take apart a photo file of any kind that Pillow knows, from any colour mode, in 8 or 16 bit.
+
+    Raises:
+        BadPhoto: not a photo, damaged, too large, or unreadable.
+    """
+    path = Path(path)
+    if kind := UNREADABLE.get(path.suffix.lower()):
+        raise BadPhoto(f"{kind} files are not supported; convert it to JPEG, PNG or TIFF first")
+    with _opened(path, max_pixels) as image:
+        if _is_deep(image):
+            notes = []
+            photo = _from_deep(_deep_pixels(path, image, notes), image, notes)
+        else:
+            photo = take_apart(image)
+            if image.format == "TIFF" and photo.luma.dtype == np.uint16:
+                photo.luma = _as_its_tags_say(photo.luma, image)
+        photo.metadata = read_metadata(image, photo.notes)
+        if _has_more(image):
+            photo.notes.append("only the first of the pictures in the file")
+        return photo
+
+
+def _has_more(image: Image.Image) -> bool:
+    try:
+        return getattr(image, "is_animated", False)
+    except Exception:  # damage behind the first picture, which is all that is wanted
+        return False
+
+
+def take_apart(image: Image.Image) -> Photo:
+    "A Pillow image of any mode, turned upright and brought to sRGB, as a `Photo` without metadata."
+    if 0 in image.size:
+        raise BadPhoto("it has no pixels")
+    notes = []
+    image.load()
+    # The formats whose numbers are known to go from 0 to 65535. Copies, which come next, forget the format.
+    is_16bit = image.format in ("PPM", "PNG")
+    image = _upright(image, notes)
+    if image.mode.startswith("I;16"):
+        luma = np.asarray(image).astype(np.uint16)
+        return Photo(luma, _alpha_16bit(luma[..., None], image), notes=_ignoring_profile(image, notes))
+    if image.mode in ("I", "F"):
+        luma = np.asarray(image).clip(0, 65535).astype(np.uint16) if is_16bit else _numbers_to_16bit(image, notes)
+        return Photo(luma, notes=_ignoring_profile(image, notes))
+    alpha = None
+    profile = image.info.get("icc_profile")
+    if image.has_transparency_data:
+        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        alpha = np.asarray(rgba.getchannel("A"))
+        image = rgba.convert("RGB")
+    image = _to_srgb(image, profile, notes)
+    if image.mode == "L":
+        luma = np.asarray(image)
+    else:
+        luma = np.asarray(image.convert("L"))  # rounds, where the YCbCr conversion cuts off
+        _, cb, cr = image.convert("YCbCr").split()
+        small = [np.asarray(band.resize((32, 32), Image.Resampling.BOX), np.float32) for band in (cb, cr)]
+        if sum(np.abs(band - 128).mean() for band in small) > TINTED:
+            notes.append("had colours or a tint of its own, which are replaced")
+    return Photo(luma, alpha, notes=notes, source=image)
+
+
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # EXIF is written by cameras and phones of all qualities
+        notes.append(DAMAGED)
+        return image
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    "The image as L or RGB, in sRGB."
+    srgb = ImageCms.createProfile("sRGB")
+    if image.mode == "LAB":
+        return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), srgb, outputMode="RGB")
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            # A grey picture may well come with the profile of a colour one.
+            fits = image.mode in ("L", "CMYK") and source.profile.xcolor_space != "RGB "
+            base = image if fits else image.convert("RGB")
+            return ImageCms.profileToProfile(base, source, srgb, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            notes.append("its colour profile is damaged or does not fit and was ignored")
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _ignoring_profile(image: Image.Image, notes: list[str]) -> list[str]:
+    if "icc_profile" in image.info:
+        notes.append("its colour profile was ignored, as always in 16 bit a channel")
+    return notes
+
+
+def _numbers_to_16bit(image: Image.Image, notes: list[str]) -> np.ndarray:
+    "32-bit integers or floats as 16-bit luma. What is black and what white, such files do not say."
+    values = np.asarray(image, np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if image.mode == "F" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    else:
+        notes.append(f"its values, {low:g} to {high:g}, were stretched from black to white")
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    return np.rint((values - low) / max(high - low, 1e-12) * 65535).astype(np.uint16)
+
+
+# 16 bit a channel: Pillow has grey pictures of that kind, but cuts coloured ones to 8 bit.
+
+
+def _as_its_tags_say(luma: np.ndarray, image: Image.Image) -> np.ndarray:
+    "The 16-bit luma of a TIFF, which Pillow passes on raw: where 12 bit are used, or 0 is white."
+    if image.tag_v2.get(ExifTags.Base.BitsPerSample) == (12,):
+        luma = luma << 4 | luma >> 8
+    if image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0:
+        luma = 65535 - luma
+    return luma
+
+
+def _is_deep(image: Image.Image) -> bool:
+    "Whether this is a colour picture with 16 bit a channel, before it is loaded."
+    if image.format == "TIFF":
+        return image.mode in ("RGB", "RGBA") and set(image.tag_v2.get(ExifTags.Base.BitsPerSample, ())) == {16}
+    return image.format == "PNG" and image.mode in ("RGB", "RGBA") and ";16" in image.tile[0].args
+
+
+def _deep_pixels(path: Path, image: Image.Image, notes: list[str]) -> np.ndarray:
+    """The pixels (H, W, channels), uint16, upright.
+
+    Pillow unpacks the upper byte of each sample; told that the bytes come in the other order, the lower one.
+    """
+    if image.tile[0].args == "LA;16B":  # has no other order, but as many bytes a pixel as RGBA
+        grey, grey_lower, alpha, alpha_lower = np.moveaxis(_unpacked(image, "RGBA", notes), -1, 0)
+        return np.stack([_joined(grey, grey_lower), _joined(alpha, alpha_lower)], -1)
+    upper = _unpacked(image, ";16B" if _is_big_endian(image) else ";16L", notes)
+    with path.open("rb") as stream, Image.open(stream, formats=(image.format,)) as again:
+        lower = _unpacked(again, ";16L" if _is_big_endian(again) else ";16B", [])
+    pixels = _joined(upper, lower)
+    if image.format == "TIFF" and image.tag_v2.get(ExifTags.Base.ExtraSamples) == (1,):
+        opacity = np.maximum(pixels[..., 3:], 1) / np.float32(65535)  # its colours are multiplied by its alpha
+        pixels[..., :3] = np.minimum(pixels[..., :3] / opacity, 65535)
+    return pixels
+
+
+def _is_big_endian(image: Image.Image) -> bool:
+    if image.format == "PNG":
+        return True
+    if image.tile[0].codec_name == "libtiff":  # gives this machine's order
+        return sys.byteorder == "big"
+    return image.tag_v2.prefix == b"MM"
+
+
+def _unpacked(image: Image.Image, order: str, notes: list[str]) -> np.ndarray:
+    "Upright bytes of an image, unpacked by `order`: Pillow's name of the whole raw mode, or its end."
+    tiles = []
+    for tile in image.tile:
+        rawmode, *rest = (tile.args,) if isinstance(tile.args, str) else tile.args
+        channels = rawmode.split(";")[0].replace("a", "A")  # colours multiplied by alpha: as they are, for now
+        tiles.append(tile._replace(args=(channels + order if order.startswith(";") else order, *rest)))
+    image.tile = tiles
+    image.load()
+    return np.asarray(_upright(image, notes))
+
+
+def _joined(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    return upper.astype(np.uint16) << 8 | lower
+
+
+def _from_deep(pixels: np.ndarray, image: Image.Image, notes: list[str]) -> Photo:
+    has_alpha = pixels.shape[2] in (2, 4)
+    colour = pixels[..., :-1] if has_alpha else pixels
+    luma = np.empty(pixels.shape[:2], np.uint16)
+    for top, bottom, strip in strips(luma):
+        rows = colour[top:bottom].astype(np.float32)
+        strip[:] = rows[..., 0] if rows.shape[2] == 1 else np.rint(rows @ np.array(LUMA_WEIGHTS, np.float32))
+    alpha = np.ascontiguousarray(pixels[..., -1]) if has_alpha else _alpha_16bit(colour, image)
+    return Photo(luma, alpha, notes=_ignoring_profile(image, notes))
+
+
+def _alpha_16bit(pixels: np.ndarray, image: Image.Image) -> np.ndarray | None:
+    "The alpha of a PNG (H, W, channels) that declares one colour to be transparent."
+    if "transparency" not in image.info:
+        return None
+    return np.where((pixels == np.array(image.info["transparency"])).all(-1), 0, 65535).astype(np.uint16)

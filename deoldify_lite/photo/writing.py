@@ -1,0 +1,143 @@
+"From colour pixels and the rest of a `Photo` to a file, in the format that the photo came in."
+
+import struct
+import zlib
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from ..files import atomic_path
+from .formats import LONGEST_METADATA, LONGEST_SIDE, OPAQUE, WRITABLE
+from .metadata import Tag, descriptive
+from .parts import BadPhoto, Photo, strips, to_8bit
+
+OPTIONS = {
+    "JPEG": {"quality": 95},
+    "WEBP": {"quality": 95},
+    "JPEG2000": {"quality_mode": "dB", "quality_layers": [50]},
+    "AVIF": {"quality": 90},
+}
+
+
+def save_photo(colour: np.ndarray, photo: Photo, path: Path) -> None:
+    """Write `colour` (H, W, 3), uint8 or uint16, with the photo's alpha and metadata, atomically.
+
+    The format follows the extension of `path`. 16 bit stay 16 bit in PNG and TIFF; JPEG and others get 8. What the
+    format cannot hold is left out, with a line in `photo.notes`.
+
+    Raises:
+        BadPhoto: no format that can be written has this extension, or the photo is too large for it.
+        OSError: the disk is full, the folder cannot be written to, ...
+    """
+    path = Path(path)
+    kind = WRITABLE.get(path.suffix.lower())
+    if kind is None:
+        raise BadPhoto(f"cannot write {path.suffix or 'a file without extension'}; use one of {' '.join(WRITABLE)}")
+    if max(photo.size) > (limit := LONGEST_SIDE.get(kind, max(photo.size))):
+        raise BadPhoto(f"{kind} holds no picture with a side of more than {limit} pixels; use PNG or TIFF")
+    metadata = _fitting(photo, kind)
+    pixels = colour
+    if photo.alpha is not None:
+        if kind in OPAQUE:
+            photo.notes.append(f"its transparency was left out, which {kind} cannot hold")
+        else:
+            pixels = np.dstack([colour, photo.alpha])
+    with atomic_path(path) as temporary:
+        if kind == "TIFF":
+            with temporary.open("wb") as file:
+                _write_tiff(file, pixels, metadata)
+        elif kind == "PNG" and pixels.dtype == np.uint16:
+            temporary.write_bytes(_png16(pixels, metadata))
+        else:
+            _save_8bit(Image.fromarray(to_8bit(pixels)), temporary, kind, metadata)
+
+
+def _fitting(photo: Photo, kind: str) -> dict[str, Any]:
+    "The photo's metadata without what is too long for the format."
+    metadata = dict(photo.metadata)
+    for name, limit in LONGEST_METADATA.get(kind, {}).items():
+        if len(metadata.get(name, b"")) > limit:
+            del metadata[name]
+            photo.notes.append(f"its {name.upper()} data was left out, which is too long for {kind}")
+    return metadata
+
+
+def _save_8bit(image: Image.Image, path: Path, kind: str, metadata: dict[str, Any]) -> None:
+    options = OPTIONS.get(kind, {}).copy()
+    options |= {name: metadata[name] for name in ("exif", "dpi") if name in metadata}
+    if "xmp" in metadata and kind == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
+    elif "xmp" in metadata:
+        options["xmp"] = metadata["xmp"]
+    image.save(path, kind, **options)  # what a format has no place for, Pillow passes over
+
+
+def _png16(pixels: np.ndarray, metadata: dict[str, Any]) -> bytes:
+    "A 16-bit RGB or RGBA PNG, which Pillow cannot write. Each row holds its difference to the one above (filter 2)."
+    height, width, channels = pixels.shape
+    big_endian = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
+    rows = np.full((height, big_endian.shape[1] + 1), 2, np.uint8)
+    rows[0, 1:] = big_endian[0]
+    rows[1:, 1:] = big_endian[1:] - big_endian[:-1]
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    chunks = [
+        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)),
+        chunk(b"sRGB", b"\0"),
+    ]
+    if "dpi" in metadata:
+        chunks.append(chunk(b"pHYs", struct.pack(">IIB", *(round(d / 0.0254) for d in metadata["dpi"]), 1)))
+    if "exif" in metadata:
+        chunks.append(chunk(b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
+    if "xmp" in metadata:
+        chunks.append(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata["xmp"]))
+    chunks += [chunk(b"IDAT", zlib.compress(rows.tobytes(), 6)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def _write_tiff(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> None:
+    """An RGB or RGBA TIFF, 8 or 16 bit a channel, its rows as differences from pixel to pixel, deflated.
+
+    Pillow cannot write 16 bit, nor a camera's EXIF into a compressed TIFF.
+    """
+    height, width, channels = pixels.shape
+    packed = []
+    for _, _, strip in strips(pixels):
+        rows = strip.copy()
+        rows[:, 1:] -= strip[:, :-1]
+        packed.append(zlib.compress(rows.astype(rows.dtype.newbyteorder("<")).tobytes(), 6))
+
+    tags = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
+    if "exif" in metadata:
+        exif = Image.Exif()
+        exif.load(metadata["exif"])
+        for tag, value in descriptive(exif).items():
+            tags[tag] = value
+    if "xmp" in metadata:
+        tags[Tag.XMLPacket] = metadata["xmp"]
+    if "dpi" in metadata:
+        tags[Tag.XResolution], tags[Tag.YResolution] = metadata["dpi"]
+        tags[Tag.ResolutionUnit] = 2  # inches
+    tags[Tag.ImageWidth] = width
+    tags[Tag.ImageLength] = height
+    tags[Tag.BitsPerSample] = (8 * pixels.dtype.itemsize,) * channels
+    tags[Tag.Compression] = 8  # deflate
+    tags[Tag.Predictor] = 2  # differences
+    tags[Tag.PhotometricInterpretation] = 2  # RGB
+    tags[Tag.SamplesPerPixel] = channels
+    tags[Tag.PlanarConfiguration] = 1  # the channels of a pixel side by side
+    if channels == 4:
+        tags[Tag.ExtraSamples] = 2  # alpha, the colours not multiplied by it
+    tags[Tag.RowsPerStrip] = next(strips(pixels))[1]
+    sizes = [len(data) for data in packed]
+    tags[Tag.StripByteCounts] = tuple(sizes)
+    tags[Tag.StripOffsets] = (0, *accumulate(sizes[:-1]))  # counted from the tags' end
+    tags.save(file)
+    file.writelines(packed)

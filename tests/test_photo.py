@@ -1,0 +1,890 @@
+"""Photos of every kind go in, come out upright and in full, and what is broken ends in one clear sentence."""
+
+import io
+import os
+import re
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageCms
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from deoldify_lite.bt601 import LUMA_WEIGHTS
+from deoldify_lite.photo import BadPhoto, Photo, open_photo, parts, read_rgb, save_photo, take_apart
+from deoldify_lite.samples import sample_photos
+
+BOUNDED = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+Tag = ExifTags.Base
+
+
+def noise(*shape: int, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+
+
+def luma(rgb: np.ndarray) -> np.ndarray:
+    return rgb.astype(np.float64) @ np.array(LUMA_WEIGHTS)
+
+
+def no_colour(photo: Photo) -> np.ndarray:
+    return photo.merge(np.zeros((2, 4, 4)))
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png(pixels: np.ndarray, *before: bytes) -> bytes:
+    "A PNG of (H, W, channels) in 8 or 16 bit, with other chunks before its pixels."
+    height, width, channels = pixels.shape
+    depth, colours = 8 * pixels.dtype.itemsize, {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
+    data = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0))
+    return b"".join((b"\x89PNG\r\n\x1a\n", header, *before, chunk(b"IDAT", data), chunk(b"IEND", b"")))
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def orientation(value: int, **tags) -> Image.Exif:
+    exif = Image.Exif()
+    exif[Tag.Orientation] = value
+    for name, text in tags.items():
+        exif[Tag[name]] = text
+    return exif
+
+
+# What is no photo, or a broken one.
+
+SAMPLE = noise(24, 18, 3)
+
+
+def flipped(data: bytes, offset: int) -> bytes:
+    return data[:offset] + bytes([data[offset] ^ 0xFF]) + data[offset + 1 :]
+
+
+def damaged_pixels(pixels: np.ndarray) -> bytes:
+    data = png(pixels)
+    return flipped(data, data.index(b"IDAT") + 40)
+
+
+BROKEN = {
+    "empty.jpg": (b"", "empty"),
+    "text.jpg": (b"Dear grandmother,\nhow are you?\n", "not a photo"),
+    "zeros.png": (bytes(1000), "not a photo"),
+    "page.tif": (b"<!doctype html><html></html>", "not a photo"),
+    "cut.jpg": (encoded(Image.fromarray(noise(64, 64, 3)), "JPEG")[:2000], "truncated"),
+    "cut.png": (png(noise(64, 64, 3))[:2000], "truncated|damaged"),
+    "cut16.png": (png(noise(64, 64, 3, dtype=np.uint16))[:2000], "damaged"),
+    "crc.png": (damaged_pixels(SAMPLE), "damaged"),
+    "crc16.png": (damaged_pixels(noise(24, 18, 3, dtype=np.uint16)), "damaged"),
+    "text bomb.png": (png(SAMPLE, *[chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 20)))] * 70), "damaged.*text"),
+    "a.heic": (b"\0\0\0\x18ftypheic", "HEIC files are not supported"),
+    "a.SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG files are not supported"),
+    "a.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS files are not supported"),
+    "heic.jpg": (b"\0\0\0\x18ftypheic" + bytes(100), "not a photo, or in a format that is not supported"),
+    "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a photo, or in a format that is not supported"),
+    "eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a photo, or in a format that is not"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files_end_in_one_sentence(tmp_path, name):
+    data, sentence = BROKEN[name]
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(BadPhoto, match=sentence) as error:
+        open_photo(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_file_ends_in_one_sentence(tmp_path):
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name, sentence in (
+        ("missing.jpg", "No such file"),
+        (".", "not a file"),
+        ("pipe.jpg", "not a file"),
+        ("loop.jpg", "symbolic links"),
+        ("x" * 300 + ".jpg", "too long"),
+    ):
+        with pytest.raises(BadPhoto, match=sentence):
+            open_photo(tmp_path / name)
+
+
+@pytest.mark.parametrize("pillow_limit", [Image.MAX_IMAGE_PIXELS, None])
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch, pillow_limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillow_limit)
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 16, 2, 0, 0, 0)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))
+    with pytest.raises(BadPhoto, match="too large"):
+        open_photo(tmp_path / "a.png")
+
+
+def test_pillows_warning_of_a_bomb_counts_as_too_large_where_warnings_are_errors(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 99)
+    (tmp_path / "a.png").write_bytes(png(noise(10, 10, 1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(BadPhoto, match="too large"):
+            open_photo(tmp_path / "a.png")
+
+
+def test_max_pixels_is_the_largest_size_that_is_taken(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(noise(10, 10, 1)))
+    assert open_photo(tmp_path / "a.png", max_pixels=100).size == (10, 10)
+    with pytest.raises(BadPhoto, match="10 x 10 is more than 99 pixels"):
+        open_photo(tmp_path / "a.png", max_pixels=99)
+
+
+def test_an_image_without_pixels():
+    with pytest.raises(BadPhoto, match="no pixels"):
+        take_apart(Image.new("L", (0, 5)))
+
+
+WHOLE = {
+    "JPEG": encoded(Image.fromarray(SAMPLE), "JPEG", exif=orientation(6)),
+    "PNG": encoded(Image.fromarray(SAMPLE), "PNG", exif=orientation(6)),
+    "PNG16": png(noise(24, 18, 3, dtype=np.uint16)),
+    "TIFF": encoded(Image.fromarray(SAMPLE), "TIFF"),
+    "TIFF LZW": encoded(Image.fromarray(SAMPLE), "TIFF", compression="tiff_lzw"),
+    "WEBP": encoded(Image.fromarray(SAMPLE), "WEBP", exif=orientation(6)),
+    "GIF": encoded(Image.fromarray(SAMPLE), "GIF", save_all=True, append_images=[Image.fromarray(SAMPLE[::-1])]),
+    "BMP": encoded(Image.fromarray(SAMPLE), "BMP"),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@BOUNDED
+@given(permille=st.integers(0, 999))
+def test_cut_off_anywhere_it_is_a_photo_or_a_bad_one(tmp_path_factory, kind, permille):
+    path = tmp_path_factory.getbasetemp() / "cut"
+    path.write_bytes(WHOLE[kind][: len(WHOLE[kind]) * permille // 1000])
+    opened_or_bad(path)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@BOUNDED
+@given(permille=st.integers(0, 999))
+def test_damaged_anywhere_it_is_a_photo_or_a_bad_one(tmp_path_factory, kind, permille):
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(flipped(WHOLE[kind], len(WHOLE[kind]) * permille // 1000))
+    opened_or_bad(path)
+
+
+def opened_or_bad(path: Path) -> None:
+    "A file with a wrong size in it may ask for much memory: no more than this."
+    try:
+        photo = open_photo(path, max_pixels=1_000_000)
+    except BadPhoto as error:
+        assert str(error) and "\n" not in str(error)
+    else:
+        assert photo.luma.ndim == 2 and photo.luma.dtype in (np.uint8, np.uint16)
+        assert no_colour(photo).shape == (*photo.luma.shape, 3)
+
+
+def test_the_damage_behind_the_first_picture_does_not_matter(tmp_path):
+    (tmp_path / "a.gif").write_bytes(WHOLE["GIF"][:-200])
+    assert open_photo(tmp_path / "a.gif").size == (18, 24)
+
+
+# Sizes, modes and formats.
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3), (1, 20_000), (20_000, 1)])
+def test_any_size(tmp_path, size):
+    (tmp_path / "a.png").write_bytes(png(noise(*size[::-1], 1)))
+    photo = open_photo(tmp_path / "a.png")
+    assert photo.size == size
+    colour = photo.merge(np.full((2, 7, 5), 0.1))
+    assert colour.shape == (size[1], size[0], 3)
+    assert np.abs(luma(colour) - photo.luma).max() <= 1
+
+
+def test_the_content_decides_what_is_read_and_the_name_what_is_written(tmp_path):
+    data = encoded(Image.fromarray(SAMPLE), "JPEG")
+    (tmp_path / "a.png").write_bytes(data)
+    (tmp_path / "a.jpg").write_bytes(data)
+    photo = open_photo(tmp_path / "a.png")
+    assert (photo.luma == open_photo(tmp_path / "a.jpg").luma).all()
+    save_photo(no_colour(photo), photo, tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.format == "PNG"
+
+
+COLOUR = Image.fromarray(noise(12, 10, 3))
+ALPHA = Image.fromarray(noise(12, 10, seed=1))
+
+
+def with_alpha(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    image.putalpha(ALPHA)
+    return image
+
+
+MODES = {
+    "1": (COLOUR.convert("1"), None),
+    "L": (COLOUR.convert("L"), None),
+    "LA": (with_alpha(COLOUR.convert("L")), ALPHA),
+    "La": (with_alpha(COLOUR.convert("L")).convert("La"), ALPHA),
+    "P": (COLOUR.quantize(16), None),
+    "PA": (with_alpha(COLOUR.quantize(16)), ALPHA),
+    "RGB": (COLOUR, None),
+    "RGBA": (with_alpha(COLOUR), ALPHA),
+    "RGBa": (with_alpha(COLOUR).convert("RGBa"), ALPHA),
+    "RGBX": (COLOUR.convert("RGBX"), None),
+    "CMYK": (COLOUR.convert("CMYK"), None),
+    "YCbCr": (COLOUR.convert("YCbCr"), None),
+    "HSV": (COLOUR.convert("HSV"), None),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes_of_pillow(mode):
+    image, alpha = MODES[mode]
+    assert image.mode == mode
+    photo = take_apart(image)
+    plain = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)  # Pillow goes nowhere else from these
+    expected = np.asarray(image.convert(plain).convert("RGB").convert("L"))
+    assert (photo.luma == expected).all()
+    assert (photo.alpha is None) == (alpha is None)
+    assert alpha is None or (photo.alpha == np.asarray(alpha)).all()
+
+
+def test_lab_is_brought_to_srgb():
+    lab = ImageCms.profileToProfile(
+        COLOUR, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    photo = take_apart(lab)
+    assert photo.alpha is None
+    assert np.abs(photo.luma - luma(np.asarray(COLOUR))).mean() < 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_palette_with_transparency(tmp_path):
+    image = COLOUR.quantize(16)
+    opaque = np.asarray(image) != 3
+    for kind in ("PNG", "GIF"):
+        (tmp_path / "a").write_bytes(encoded(image, kind, transparency=3))
+        photo = open_photo(tmp_path / "a")
+        assert (photo.alpha == np.where(opaque, 255, 0)).all(), kind
+        assert (photo.luma == np.asarray(image.convert("L")))[opaque].all(), kind
+    translucent = with_alpha(COLOUR).convert("P")  # several levels of it
+    (tmp_path / "a").write_bytes(encoded(translucent, "PNG"))
+    assert (open_photo(tmp_path / "a").alpha == np.asarray(translucent.convert("RGBA").getchannel("A"))).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_one_transparent_colour_in_a_png(tmp_path, mode):
+    image = COLOUR.convert(mode)
+    first = image.getpixel((0, 0))
+    (tmp_path / "a.png").write_bytes(encoded(image, "PNG", transparency=first))
+    pixels = np.asarray(image).astype(np.uint8) * (255 if mode == "1" else 1)
+    expected = np.where((pixels.reshape(12, 10, -1) == np.array(first)).all(-1), 0, 255)
+    assert (open_photo(tmp_path / "a.png").alpha == expected).all()
+
+
+def test_a_cmyk_jpeg(tmp_path):
+    smooth = Image.linear_gradient("L").resize((64, 64))
+    cmyk = Image.merge("RGB", [smooth] * 3).convert("CMYK")
+    (tmp_path / "a.jpg").write_bytes(encoded(cmyk, "JPEG", quality=100))
+    photo = open_photo(tmp_path / "a.jpg")
+    assert np.abs(photo.luma.astype(int) - np.asarray(smooth)).max() < 4
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "WEBP", "PNG", "MPO"])
+def test_only_the_first_picture_of_many(tmp_path, kind):
+    pictures = [Image.new("L", (9, 8), 80), Image.new("L", (9, 8), 160), Image.new("L", (9, 8), 240)]
+    (tmp_path / "a").write_bytes(encoded(pictures[0], kind, save_all=True, append_images=pictures[1:]))
+    photo = open_photo(tmp_path / "a")
+    assert np.abs(photo.luma.astype(int) - 80).max() <= 1
+    assert [note for note in photo.notes if "first" in note]
+
+
+def test_a_gif_with_an_absurd_number_of_pictures(tmp_path, monkeypatch):
+    data = encoded(Image.new("L", (4, 4)), "GIF", save_all=True, append_images=[Image.new("L", (4, 4), 9)])
+    start = data.rindex(b"\x21\xf9\x04")  # of the second picture
+    (tmp_path / "a.gif").write_bytes(data[:start] + data[start:-1] * 50_000 + data[-1:])
+    sought = []
+    from PIL.GifImagePlugin import GifImageFile
+
+    seek = GifImageFile._seek
+    monkeypatch.setattr(GifImageFile, "_seek", lambda *args, **options: (sought.append(args), seek(*args, **options)))
+    assert open_photo(tmp_path / "a.gif").size == (4, 4)
+    assert len(sought) < 10
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_all_black_and_all_white_stay_so(level):
+    photo = take_apart(Image.new("L", (6, 5), level))
+    assert (photo.merge(np.full((2, 3, 3), 0.4)) == level).all()
+    assert photo.notes == []
+
+
+def test_a_note_says_where_there_was_colour():
+    grey = Image.fromarray(noise(20, 20))
+    sepia = Image.merge("RGB", [grey.point(lambda v, k=k: min(255, int(v * k))) for k in (1.0, 0.85, 0.6)])
+    for image, coloured in ((sepia, True), (grey, False), (grey.convert("RGB"), False), (grey.convert("CMYK"), False)):
+        assert any("colours or a tint" in note for note in take_apart(image).notes) == coloured
+    for path in sample_photos().values():
+        assert any("colours or a tint" in note for note in open_photo(path).notes)
+
+
+# Sixteen bit.
+
+DEEP = noise(20, 30, dtype=np.uint16)
+DEEP_RGB = noise(20, 30, 3, dtype=np.uint16)
+DEEP_RGBA = noise(20, 30, 4, dtype=np.uint16)
+
+
+def tiff(pixels: np.ndarray, order: str = "<", planes: bool = False, data: bytes | None = None, **tags) -> bytes:
+    "A plain TIFF of any kind of numbers, with more tags, or other ones, by name."
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    parts = np.moveaxis(pixels, 2, 0) if planes else [pixels]
+    parts = [part.astype(pixels.dtype.newbyteorder(order)).tobytes() for part in parts] if data is None else [data]
+    described = {
+        "ImageWidth": pixels.shape[1],
+        "ImageLength": pixels.shape[0],
+        "BitsPerSample": (8 * pixels.dtype.itemsize,) * channels,
+        "SampleFormat": ({"u": 1, "i": 2, "f": 3}[pixels.dtype.kind],) * channels,
+        "SamplesPerPixel": channels,
+        "PhotometricInterpretation": 1 if channels == 1 else 2,
+        "Compression": 1,
+        "PlanarConfiguration": 2 if planes else 1,
+        "RowsPerStrip": pixels.shape[0],
+        "StripByteCounts": tuple(len(part) for part in parts),
+        "StripOffsets": tuple(len(parts[0]) * i for i in range(len(parts))),
+    }
+    directory = ImageFileDirectory_v2({"<": b"II*\0\0\0\0\0", ">": b"MM\0*\0\0\0\0"}[order])
+    for name, value in (described | tags).items():
+        directory[Tag[name]] = value
+    file = io.BytesIO()
+    directory.save(file)
+    file.writelines(parts)
+    return file.getvalue()
+
+
+def lzw(pixels: np.ndarray, order: str = "<") -> bytes:
+    "A 16-bit LZW TIFF, which Pillow does not write: an 8-bit one of twice the width, told that it is something else."
+    height, width, channels = pixels.shape
+    as_bytes = pixels.astype(f"{order}u2").view(np.uint8).reshape(height, 2 * width, channels)
+    data = bytearray(encoded(Image.fromarray(as_bytes), "TIFF", compression="tiff_lzw"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    for entry in range(start + 2, start + 2 + 12 * data[start], 12):
+        tag, _, _, value = struct.unpack_from("<HHII", data, entry)
+        if tag == Tag.ImageWidth:
+            struct.pack_into("<H", data, entry + 8, width)
+        elif tag == Tag.BitsPerSample:
+            struct.pack_into(f"<{channels}H", data, value, *(16,) * channels)
+    return bytes(data)
+
+
+def packed_12bit(pixels: np.ndarray) -> bytes:
+    a, b = pixels[:, ::2], pixels[:, 1::2]
+    data = np.stack([a >> 4, (a & 15) << 4 | b >> 8, b & 255], -1).astype(np.uint8).tobytes()
+    return tiff(pixels, data=data, BitsPerSample=12)
+
+
+DIM = (DEEP % 200).astype(np.uint16)  # 16 bit is what the file says, not what its largest value suggests
+DEEP_GREY = {
+    "PNG": (png(DEEP[..., None]), DEEP),
+    "TIFF": (tiff(DEEP), DEEP),
+    "TIFF, big-endian": (tiff(DEEP, order=">"), DEEP),
+    "TIFF, LZW": (encoded(Image.fromarray(DEEP), "TIFF", compression="tiff_lzw"), DEEP),
+    "TIFF, 0 is white": (tiff(DEEP, PhotometricInterpretation=0), 65535 - DEEP),
+    "TIFF, 12 bit": (packed_12bit(DEEP >> 4), DEEP >> 4 << 4 | DEEP >> 12),
+    "PGM": (b"P5 30 20 65535\n" + DEEP.astype(">u2").tobytes(), DEEP),
+    "dim PNG": (png(DIM[..., None]), DIM),
+    "dim TIFF": (tiff(DIM), DIM),
+    "dim PGM": (b"P5 30 20 65535\n" + DIM.astype(">u2").tobytes(), DIM),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP_GREY)
+def test_16_bit_grey_stays_16_bit(tmp_path, kind):
+    data, expected = DEEP_GREY[kind]
+    (tmp_path / "a").write_bytes(data)
+    photo = open_photo(tmp_path / "a")
+    assert photo.luma.dtype == np.uint16
+    assert (photo.luma == expected).all()
+    assert photo.alpha is None and photo.notes == []
+
+
+def premultiplied(rgba: np.ndarray) -> np.ndarray:
+    colours = rgba[..., :3].astype(np.float64) * rgba[..., 3:] / 65535
+    return np.dstack([colours.round().astype(np.uint16), rgba[..., 3]])
+
+
+DEEP_COLOUR = {
+    "PNG": (png(DEEP_RGB), DEEP_RGB, None),
+    "PNG, RGBA": (png(DEEP_RGBA), DEEP_RGBA[..., :3], DEEP_RGBA[..., 3]),
+    "PNG, LA": (png(DEEP_RGBA[..., :2]), DEEP_RGBA[..., [0, 0, 0]], DEEP_RGBA[..., 1]),
+    "TIFF": (tiff(DEEP_RGB), DEEP_RGB, None),
+    "TIFF, big-endian": (tiff(DEEP_RGB, order=">"), DEEP_RGB, None),
+    "TIFF, planes": (tiff(DEEP_RGB, planes=True), DEEP_RGB, None),
+    "TIFF, big-endian planes": (tiff(DEEP_RGB, order=">", planes=True), DEEP_RGB, None),
+    "TIFF, LZW": (lzw(DEEP_RGB), DEEP_RGB, None),
+    "TIFF, LZW, RGBA": (lzw(DEEP_RGBA), DEEP_RGBA[..., :3], DEEP_RGBA[..., 3]),
+    "TIFF, RGBA": (tiff(DEEP_RGBA, ExtraSamples=2), DEEP_RGBA[..., :3], DEEP_RGBA[..., 3]),
+    "TIFF, RGBA planes": (tiff(DEEP_RGBA, planes=True, ExtraSamples=2), DEEP_RGBA[..., :3], DEEP_RGBA[..., 3]),
+    "TIFF, unspecified sample": (tiff(DEEP_RGBA, ExtraSamples=0), DEEP_RGBA[..., :3], None),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP_COLOUR)
+def test_16_bit_colour_stays_16_bit(tmp_path, kind):
+    data, colours, alpha = DEEP_COLOUR[kind]
+    (tmp_path / "a").write_bytes(data)
+    photo = open_photo(tmp_path / "a")
+    assert photo.luma.dtype == np.uint16
+    assert np.abs(photo.luma - luma(colours)).max() <= 0.51
+    assert (photo.alpha is None) == (alpha is None)
+    assert alpha is None or (photo.alpha.dtype == np.uint16 and (photo.alpha == alpha).all())
+
+
+def test_colours_multiplied_by_alpha_are_divided_again(tmp_path):
+    data = tiff(premultiplied(DEEP_RGBA), ExtraSamples=1)
+    (tmp_path / "a.tif").write_bytes(data)
+    photo = open_photo(tmp_path / "a.tif")
+    opaque = DEEP_RGBA[..., 3] > 6000  # where there is enough left of the colours
+    assert (photo.alpha == DEEP_RGBA[..., 3]).all()
+    assert np.abs(photo.luma - luma(DEEP_RGBA[..., :3]))[opaque].max() < 12
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_transparent_colour_in_a_16_bit_png(tmp_path, channels):
+    pixels = DEEP_RGB[..., :channels]
+    transparent = chunk(b"tRNS", pixels[4, 5].astype(">u2").tobytes())
+    (tmp_path / "a.png").write_bytes(png(pixels, transparent))
+    alpha = open_photo(tmp_path / "a.png").alpha
+    assert alpha.dtype == np.uint16
+    assert (alpha == np.where((pixels == pixels[4, 5]).all(-1), 0, 65535)).all()
+    assert alpha[4, 5] == 0
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+@pytest.mark.parametrize("alpha", [None, DEEP_RGBA[..., 3]])
+def test_16_bit_is_written_in_full(tmp_path, monkeypatch, extension, alpha):
+    monkeypatch.setattr(parts, "STRIP", 100)
+    path = tmp_path / f"a{extension}"
+    save_photo(DEEP_RGB, Photo(DEEP, alpha), path)
+    expected = DEEP_RGB if alpha is None else np.dstack([DEEP_RGB, alpha])
+    if extension == ".tif":
+        with Image.open(path) as image:
+            tags = dict(image.tag_v2)
+        assert (tags[Tag.Compression], tags[Tag.Predictor], tags[Tag.RowsPerStrip]) == (8, 2, 3)
+        data = path.read_bytes()
+        rows = b"".join(zlib.decompress(data[offset:]) for offset in tags[Tag.StripOffsets])
+        samples = np.frombuffer(rows, "<u2").reshape(expected.shape).cumsum(1, np.uint16)  # from pixel to pixel
+        assert (samples == expected).all()
+    else:
+        data = path.read_bytes()
+        start = data.index(b"IDAT") + 4
+        rows = np.frombuffer(zlib.decompress(data[start:]), np.uint8).reshape(20, -1)
+        assert (rows[:, 0] == 2).all()  # each row is its difference to the one above
+        samples = rows[:, 1:].cumsum(0, np.uint8).view(">u2").reshape(expected.shape)
+        assert (samples == expected).all()
+    with Image.open(path) as image:  # what all else will open it with
+        assert (np.asarray(image) == expected >> 8).all()
+    photo = open_photo(path)
+    assert photo.luma.dtype == np.uint16
+    assert np.abs(photo.luma - luma(DEEP_RGB)).max() <= 0.51
+
+
+def test_16_bit_becomes_8_where_the_format_holds_no_more(tmp_path):
+    for name in ("a.webp", "a.jpg", "a.bmp", "a.jp2", "a.avif"):
+        save_photo(DEEP_RGB, Photo(DEEP), tmp_path / name)
+        assert open_photo(tmp_path / name).luma.dtype == np.uint8
+
+
+def test_floats_from_0_to_1_are_black_to_white(tmp_path):
+    values = np.linspace(0, 0.5, 600, dtype=np.float32).reshape(20, 30)
+    (tmp_path / "a.tif").write_bytes(tiff(values))
+    photo = open_photo(tmp_path / "a.tif")
+    assert np.abs(photo.luma - values * 65535.0).max() <= 0.51
+    assert photo.notes == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "int16"])
+def test_other_numbers_are_stretched_with_a_note(tmp_path, dtype):
+    values = np.linspace(-1000, 9000, 600).reshape(20, 30).astype(dtype)
+    (tmp_path / "a.tif").write_bytes(tiff(values))
+    photo = open_photo(tmp_path / "a.tif")
+    assert (photo.luma.min(), photo.luma.max()) == (0, 65535)
+    assert np.abs(photo.luma / 6.5535 - 1000 - values).max() < 1
+    assert any("stretched" in note for note in photo.notes)
+
+
+def test_floats_that_are_no_numbers(tmp_path):
+    values = np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)
+    values[0, :3] = np.inf, -np.inf, np.nan
+    (tmp_path / "a.tif").write_bytes(tiff(values))
+    assert open_photo(tmp_path / "a.tif").luma[0, :3].tolist() == [65535, 0, 0]
+    (tmp_path / "a.tif").write_bytes(tiff(np.full((4, 4), np.nan, np.float32)))
+    assert open_photo(tmp_path / "a.tif").luma.max() == 0
+
+
+def test_floats_in_colour_are_refused_with_one_sentence(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(np.zeros((4, 4, 3), np.float32)))
+    with pytest.raises(BadPhoto, match="not supported"):
+        open_photo(tmp_path / "a.tif")
+
+
+# Orientation, metadata and colour profiles.
+
+UPRIGHT = np.kron(np.array([[0, 80, 160], [240, 120, 40]], np.uint8), np.ones((16, 16), np.uint8))
+STORED = {  # how a camera that is held so stores the upright picture
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+def oriented(kind: str, value: int) -> bytes:
+    exif = orientation(value, Make="Agfa")
+    stored = np.ascontiguousarray(STORED[value](UPRIGHT))
+    deep = stored.astype(np.uint16) * 257
+    if kind == "PNG16":
+        return png(np.dstack([deep] * 3), chunk(b"eXIf", exif.tobytes()[6:]))
+    if kind == "TIFF16":
+        return tiff(np.dstack([deep] * 3), Orientation=value, Make="Agfa")
+    if kind == "grey TIFF16":
+        return encoded(Image.fromarray(deep), "TIFF", exif=exif)
+    options = {"quality": 100} if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {}
+    if kind == "grey TIFF":
+        return encoded(Image.fromarray(stored), "TIFF", exif=exif)
+    return encoded(Image.fromarray(stored).convert("RGB"), kind, exif=exif, **options)
+
+
+@pytest.mark.parametrize("value", STORED)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "grey TIFF", "WEBP", "PNG16", "TIFF16", "grey TIFF16"])
+def test_turned_upright_once(tmp_path, kind, value):
+    (tmp_path / "a").write_bytes(oriented(kind, value))
+    photo = open_photo(tmp_path / "a")
+    expected = UPRIGHT.astype(int) * (257 if "16" in kind else 1)
+    assert photo.luma.shape == UPRIGHT.shape
+    assert np.abs(photo.luma - expected).max() <= (2 if kind == "JPEG" else 0)
+
+    extension = {"JPEG": ".jpg", "WEBP": ".webp", "PNG": ".png", "PNG16": ".png"}.get(kind, ".tif")
+    save_photo(no_colour(photo), photo, tmp_path / f"b{extension}")
+    again = open_photo(tmp_path / f"b{extension}")
+    assert again.luma.dtype == photo.luma.dtype
+    assert np.abs(again.luma.astype(int) - photo.luma).max() <= (4 if kind in ("JPEG", "WEBP") else 0)
+    with Image.open(tmp_path / f"b{extension}") as image:
+        exif = image.getexif()
+        assert Tag.Orientation not in exif
+        assert exif[Tag.Make] == "Agfa"
+
+
+@pytest.mark.parametrize("form", ['tiff:Orientation="6"', "<tiff:Orientation>6</tiff:Orientation>"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_an_orientation_that_only_xmp_tells(tmp_path, kind, form):
+    xmp = f"<x:xmpmeta {form}>Oma</x:xmpmeta>".encode()
+    path = tmp_path / f"a.{kind.lower()}"
+    stored = Image.fromarray(np.rot90(UPRIGHT).copy()).convert("RGB")
+    photo = Photo(np.asarray(stored.convert("L")), metadata={"xmp": xmp})
+    save_photo(np.asarray(stored), photo, path)
+    photo = open_photo(path)
+    assert photo.luma.shape == UPRIGHT.shape and np.abs(photo.luma.astype(int) - UPRIGHT).max() <= 4
+    save_photo(no_colour(photo), photo, path)
+    again = open_photo(path)
+    assert again.luma.shape == UPRIGHT.shape
+    assert b"Oma" in again.metadata["xmp"]
+
+
+def test_a_pillow_image_is_turned_upright_and_left_as_it_was():
+    image = Image.fromarray(np.rot90(UPRIGHT).copy())
+    image.info["exif"] = orientation(6).tobytes()
+    before = dict(image.info)
+    assert (take_apart(image).luma == UPRIGHT).all()
+    assert image.size == (32, 48) and image.info == before
+
+
+XMP = "<x:xmpmeta>Großmutter</x:xmpmeta>".encode()
+EXTENSIONS = {".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".webp": "WEBP", ".avif": "AVIF"}
+
+
+def rich_exif() -> Image.Exif:
+    exif = orientation(1, Make="Agfa", Artist="Oma", ImageDescription="Am See")
+    exif[Tag.ExifOffset] = {Tag.ExposureTime: 0.25, Tag.DateTimeOriginal: "1931:07:01 12:00:00"}
+    exif[Tag.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
+    return exif
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("target", EXTENSIONS)
+@pytest.mark.parametrize("source", EXTENSIONS)
+def test_metadata_goes_from_any_format_to_any_other(tmp_path, source, target, depth):
+    photo = Photo(noise(6, 5, dtype=depth), metadata={"exif": rich_exif().tobytes(), "xmp": XMP, "dpi": (300.0, 200.0)})
+    save_photo(no_colour(photo), photo, tmp_path / f"a{source}")
+    photo = open_photo(tmp_path / f"a{source}")
+    assert photo.notes == []
+    save_photo(no_colour(photo), photo, tmp_path / f"b{target}")
+
+    with Image.open(tmp_path / f"b{target}") as image:
+        assert image.format == EXTENSIONS[target]
+        exif = image.getexif()
+        assert (exif[Tag.Make], exif[Tag.Artist], exif[Tag.ImageDescription]) == ("Agfa", "Oma", "Am See")
+        assert Tag.Orientation not in exif
+        assert exif.get_ifd(ExifTags.IFD.Exif)[Tag.ExposureTime] == 0.25
+        assert exif.get_ifd(ExifTags.IFD.Exif)[Tag.DateTimeOriginal] == "1931:07:01 12:00:00"
+        assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+    again = open_photo(tmp_path / f"b{target}")
+    assert again.metadata["xmp"] == XMP
+    if source in (".jpg", ".png", ".tif") and target in (".jpg", ".png", ".tif"):  # the others have no place for it
+        assert again.metadata["dpi"] == pytest.approx((300, 200), abs=0.1)
+    assert again.notes == []
+
+
+def test_the_resolution_of_a_bmp(tmp_path):
+    photo = Photo(noise(6, 5), metadata={"dpi": (300.0, 200.0)})
+    save_photo(no_colour(photo), photo, tmp_path / "a.bmp")
+    assert open_photo(tmp_path / "a.bmp").metadata["dpi"] == pytest.approx((300, 200), abs=0.1)
+
+
+def test_exif_that_describes_another_files_layout_does_no_harm(tmp_path):
+    exif = orientation(1, Make="Agfa")
+    for tag, value in ((Tag.ImageWidth, 7), (Tag.StripOffsets, 99), (Tag.TileWidth, 16), (Tag.Compression, 7)):
+        exif[tag] = value
+    photo = Photo(noise(6, 5), metadata={"exif": exif.tobytes()})
+    save_photo(no_colour(photo), photo, tmp_path / "a.tif")
+    assert (open_photo(tmp_path / "a.tif").luma == photo.luma).all()
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0MM\0*\0\0\0\x08\0\x05\1\x12\0\3\0\0"]
+)
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:Truncated File Read")
+def test_damaged_exif_is_dropped_and_the_photo_kept(tmp_path, exif):
+    for name, data in (
+        ("a.jpg", encoded(Image.fromarray(UPRIGHT), "JPEG", exif=exif)),
+        ("a.png", png(UPRIGHT[..., None], chunk(b"eXIf", exif[6:]))),
+        ("b.png", png(np.dstack([UPRIGHT.astype(np.uint16)] * 3), chunk(b"eXIf", exif[6:]))),
+    ):
+        (tmp_path / name).write_bytes(data)
+        photo = open_photo(tmp_path / name)
+        assert photo.luma.shape == UPRIGHT.shape
+        assert "exif" not in photo.metadata
+        assert len([note for note in photo.notes if "EXIF" in note]) <= 1
+        save_photo(no_colour(photo), photo, tmp_path / name)
+        assert open_photo(tmp_path / name).notes == []
+    if b"nonsense" in exif:
+        assert photo.notes == ["its EXIF data is damaged and was dropped"]
+
+
+def test_metadata_that_is_too_long_for_a_jpeg_is_left_out_with_a_note(tmp_path):
+    exif = orientation(1, ImageDescription="x" * 70_000)
+    photo = Photo(noise(6, 5), metadata={"exif": exif.tobytes(), "xmp": b"x" * 70_000, "dpi": (300.0, 300.0)})
+    save_photo(no_colour(photo), photo, tmp_path / "a.jpg")
+    assert open_photo(tmp_path / "a.jpg").metadata.keys() == {"dpi"}
+    assert [re.search("EXIF|XMP", note)[0] for note in photo.notes] == ["EXIF", "XMP"]
+
+
+def swapped_profile() -> bytes:
+    "sRGB with the places of red and blue exchanged: a valid profile that does something to be seen."
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"tmp!").replace(b"bXYZ", b"rXYZ").replace(b"tmp!", b"bXYZ")
+
+
+def test_a_colour_profile_is_converted_to_srgb(tmp_path):
+    image = Image.new("RGB", (6, 5), (200, 20, 40))
+    for kind in ("PNG", "TIFF", "WEBP"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        (tmp_path / "a").write_bytes(encoded(image, kind, icc_profile=swapped_profile(), **options))
+        photo = open_photo(tmp_path / "a")
+        assert np.abs(photo.luma - luma(np.array([40, 20, 200]))).max() <= 2
+        save_photo(no_colour(photo), photo, tmp_path / "b.png")
+        with Image.open(tmp_path / "b.png") as result:
+            assert "icc_profile" not in result.info
+
+
+def test_srgb_changes_nothing_and_may_belong_to_a_grey_picture():
+    grey = Image.fromarray(noise(20, 20))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for mode in ("L", "RGB", "LA", "P", "1"):
+        image = grey.convert(mode)
+        plain = take_apart(image)
+        image.info["icc_profile"] = srgb
+        photo = take_apart(image)
+        assert np.abs(photo.luma.astype(int) - plain.luma).max() <= 1, mode
+        assert photo.notes == plain.notes, mode
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 200, swapped_profile()[:200]])
+def test_a_damaged_profile_is_ignored_with_a_note(tmp_path, profile):
+    image = Image.fromarray(noise(6, 5, 3))
+    (tmp_path / "a.png").write_bytes(encoded(image, "PNG", icc_profile=profile))
+    photo = open_photo(tmp_path / "a.png")
+    assert (photo.luma == np.asarray(image.convert("L"))).all()
+    assert any("profile" in note for note in photo.notes)
+
+
+def test_a_note_says_that_16_bit_ignores_the_profile(tmp_path):
+    for pixels in (DEEP, DEEP_RGB):
+        (tmp_path / "a.tif").write_bytes(tiff(pixels, InterColorProfile=swapped_profile()))
+        assert any("profile was ignored" in note for note in open_photo(tmp_path / "a.tif").notes)
+
+
+# Chroma onto luma.
+
+
+@BOUNDED
+@given(
+    deep=st.booleans(),
+    size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    chroma_size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    strength=st.sampled_from([0.05, 0.5, 1.0, 3.0]),
+    seed=st.integers(0, 1000),
+)
+def test_luma_stays_within_one_level(deep, size, chroma_size, strength, seed):
+    photo = Photo(noise(*size, dtype=np.uint16 if deep else np.uint8, seed=seed))
+    chroma = np.random.default_rng(seed).uniform(-0.5, 0.5, (2, *chroma_size)) * strength
+    colour = photo.merge(chroma)
+    assert colour.dtype == photo.luma.dtype and colour.shape == (*size, 3)
+    assert np.abs(luma(colour) - photo.luma).max() <= 1
+
+
+@BOUNDED
+@given(deep=st.booleans(), size=st.tuples(st.integers(1, 50), st.integers(1, 50)), seed=st.integers(0, 1000))
+def test_no_chroma_is_exactly_grey(deep, size, seed):
+    photo = Photo(noise(*size, dtype=np.uint16 if deep else np.uint8, seed=seed))
+    assert (no_colour(photo) == photo.luma[..., None]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_that_do_not_fit_keep_their_hue(dtype):
+    white = np.iinfo(dtype).max
+    photo = Photo(np.linspace(0, white, 256).astype(dtype)[None])
+    chroma = np.array([-0.1, 0.4])[:, None, None]
+    colour = photo.merge(chroma).astype(np.float64)
+    cb, cr = (colour[..., 2] - photo.luma) / 1.772, (colour[..., 0] - photo.luma) / 1.402
+    seen = cr > white / 16
+    assert seen.sum() > 150
+    assert np.abs(cb[seen] / cr[seen] + 0.25).max() < 0.1
+
+
+def test_strips_leave_no_seams(monkeypatch):
+    photo, chroma = Photo(noise(90, 40, dtype=np.uint16)), np.random.default_rng(0).uniform(-0.2, 0.2, (2, 17, 23))
+    whole = photo.merge(chroma).astype(int)
+    monkeypatch.setattr(parts, "STRIP", 280)
+    assert np.abs(photo.merge(chroma) - whole).max() <= 1
+
+
+LOSSLESS = {".png": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), ".tif": ("1", "L", "LA", "RGB", "RGBA", "I;16", "F")}
+
+
+@BOUNDED
+@given(data=st.data(), size=st.tuples(st.integers(1, 40), st.integers(1, 40)), value=st.integers(1, 8))
+def test_from_file_to_file(tmp_path_factory, data, size, value):
+    extension = data.draw(st.sampled_from(sorted(LOSSLESS)))
+    mode = data.draw(st.sampled_from(LOSSLESS[extension]))
+    seed = data.draw(st.integers(0, 1000))
+    source, target = (tmp_path_factory.getbasetemp() / f"{name}{extension}" for name in ("from", "to"))
+    if mode == "F":
+        image = Image.fromarray(np.random.default_rng(seed).random(size, np.float32))
+    elif mode == "I;16":
+        image = Image.fromarray(noise(*size, dtype=np.uint16, seed=seed))
+    else:
+        image = Image.fromarray(noise(*size, 4, seed=seed)).convert(mode)
+    image.save(source, exif=orientation(value))
+
+    photo = open_photo(source)
+    assert photo.size == (size if value > 4 else size[::-1])
+    colour = photo.merge(np.random.default_rng(seed).uniform(-0.5, 0.5, (2, 5, 6)))
+    save_photo(colour, photo, target)
+    again = open_photo(target)
+    assert again.luma.dtype == photo.luma.dtype
+    assert np.abs(again.luma.astype(int) - photo.luma).max() <= 1
+    assert (photo.alpha is None) == (not image.has_transparency_data)
+    assert (again.alpha is None) == (photo.alpha is None)
+    assert photo.alpha is None or (again.alpha == photo.alpha).all()
+
+
+# Writing.
+
+
+def test_jpeg_has_no_transparency_and_says_so(tmp_path):
+    for name in ("a.jpg", "a.bmp"):
+        photo = Photo(noise(6, 5), noise(6, 5, seed=1))
+        save_photo(no_colour(photo), photo, tmp_path / name)
+        assert open_photo(tmp_path / name).alpha is None
+        assert any("transparency" in note for note in photo.notes)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.avif", "a.jp2", "a.tiff", "a.PNG"])
+def test_other_formats_have(tmp_path, name):
+    photo = Photo(noise(16, 16), np.kron(np.array([[0, 255], [255, 0]], np.uint8), np.ones((8, 8), np.uint8)))
+    save_photo(no_colour(photo), photo, tmp_path / name)
+    assert np.abs(open_photo(tmp_path / name).alpha.astype(int) - photo.alpha).max() <= 8
+
+
+def test_what_cannot_be_written_is_said_in_one_sentence(tmp_path):
+    photo = Photo(noise(1, 16_384))
+    for name, sentence in (
+        ("a.gif", "cannot write .gif"),
+        ("a", "without extension"),
+        ("a.webp", "WEBP holds no picture"),
+    ):
+        with pytest.raises(BadPhoto, match=sentence):
+            save_photo(no_colour(photo), photo, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, name):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / name).write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    photo = Photo(noise(6, 5))
+    with pytest.raises(OSError):
+        save_photo(no_colour(photo), photo, tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "old"
+
+
+# Photos for training.
+
+
+def test_for_training_any_photo_becomes_rgb_upright_and_small(tmp_path):
+    for name, data in (
+        ("a.jpg", oriented("JPEG", 6)),
+        ("a.png", encoded(MODES["PA"][0].convert("RGBA").resize((90, 60)), "PNG")),
+        ("b.png", encoded(COLOUR.quantize(16).resize((90, 60)), "PNG", transparency=3)),
+    ):
+        (tmp_path / name).write_bytes(data)
+        for file in (tmp_path / name, data):
+            image = read_rgb(file, 20)
+            assert image.mode == "RGB" and image.size == (30, 20)
+
+
+def test_for_training_16_bit_is_scaled_and_not_clipped():
+    dark = np.full((40, 40), 20_000, np.uint16)
+    for data in (png(dark[..., None]), tiff(dark)):
+        assert read_rgb(data, 20).getpixel((5, 5)) == (78, 78, 78)
+
+
+def test_for_training_a_panorama_is_at_most_three_times_as_long():
+    assert read_rgb(encoded(Image.new("RGB", (1000, 10)), "PNG"), 20).size == (60, 20)
+
+
+@pytest.mark.parametrize("name", ["empty.jpg", "text.jpg", "cut.jpg", "crc.png"])
+def test_for_training_broken_files_end_in_one_sentence(name):
+    with pytest.raises(BadPhoto):
+        read_rgb(BROKEN[name][0], 20)
