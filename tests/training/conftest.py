@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from small import SMALL
 
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import preset
@@ -21,16 +22,6 @@ def photos(tmp_path_factory) -> Path:
             x, y = 80 * (i % 3), 80 * (i // 3)
             image.crop((x, y, x + 120, y + 100)).save(folder / f"{Path(name).stem}_{i}.jpg")
     return folder
-
-
-SMALL = {
-    "generator_stages": "[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4, frozen: true},"
-    " {name: b, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]",
-    "critic_stages": "[{name: c, size: 64, batch: 4, lr: 1.0e-3, epochs: 2}]",
-    "networks.encoder": "test_efficientnet",
-    "gan.size": "64",
-    "gan.max_critic_steps": "2",
-}
 
 
 @pytest.fixture

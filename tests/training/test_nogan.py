@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SMALL
+from small import SMALL
 from tensorboardX.proto.event_pb2 import Event
 from typer.testing import CliRunner
 
