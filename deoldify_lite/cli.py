@@ -7,6 +7,7 @@ Exit codes: 0 all well, 1 some photos failed or training went wrong, 2 wrong usa
 import errno
 import logging
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -138,7 +139,6 @@ def colorize(
 
 def _colorize_jobs(jobs: list, colorizer, report: TextIO | None, verbose: bool, **options) -> Counter:
     "Run the jobs; say on the streams and in the report what became of each."
-    import warnings
 
     from PIL import Image
     from tqdm import tqdm
@@ -205,6 +205,7 @@ def nogan(
     The same command goes on where it was interrupted.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated")  # fastai's, not the user's to mend
     from .device import DeviceUnavailable
     from .training.errors import StageMissing, TrainingError
     from .training.run import open_run

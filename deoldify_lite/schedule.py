@@ -273,7 +273,16 @@ def _presets() -> dict[str, Schedule]:
                 GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
             ),
             critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
-            gan=Gan(size=96, batch=16, lr=5e-5, share=0.12, save_every=25, ema=0.95, feature=1.0),
+            gan=Gan(
+                size=96,
+                batch=16,
+                lr=5e-5,
+                share=0.12,
+                max_critic_steps=4,
+                save_every=20,
+                ema=0.95,
+                feature=1.0,
+            ),
         ),
         "smoke": Schedule(
             preset="smoke",

@@ -71,10 +71,10 @@ class Run:
     def stage(self, name: str, recipe: dict[str, Any]) -> "Stage":
         return Stage(self, name, json.loads(json.dumps(recipe)))
 
-    def fixed_batch(self, size: int, count: int, *, validation: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
-        "The same few photos each time: normalised clean grey and truth in [0, 1], both (N, 3, size, size)."
+    def fixed_batch(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        "A few validation photos, the same each time: normalised clean grey and truth in [0, 1], both (N, 3, size, size)."
         photos = self.pack(size)
-        members = self.split(photos).valid if validation else torch.arange(len(photos))
+        members = self.split(photos).valid
         index = members[:: max(1, len(members) // count)][:count]
         truth = photos.crops(index, size, None, torch.Generator()).to(self.device)
         return clean_grey(truth), truth
