@@ -72,7 +72,7 @@ class Run:
         return Stage(self, name, json.loads(json.dumps(recipe)))
 
     def fixed_batch(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        "A few validation photos, the same each time: normalised clean grey and truth in [0, 1], both (N, 3, size, size)."
+        "A few validation photos, always the same: normalised clean grey, truth in [0, 1], both (N, 3, size, size)."
         photos = self.pack(size)
         members = self.split(photos).valid
         index = members[:: max(1, len(members) // count)][:count]
