@@ -13,7 +13,7 @@ from . import original
 from .engine import Engine
 
 # The network's working size that gives the best colours, in units of 16 pixels (see docs/experiments.md).
-RENDER_FACTORS = {"lite": 12, "deep": 35, "wide": 35}
+RENDER_FACTORS = {"lite": 8, "deep": 35, "wide": 35}
 LONGEST = 4  # times the side of the square of the same area
 
 
