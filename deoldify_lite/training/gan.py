@@ -209,13 +209,13 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
                 save_checkpoint(stage.checkpoint, {"recipe": stage.recipe, "phase": phase.state})
                 saved = time.monotonic()
     except TrainingDiverged as error:
-        kept = contenders.choose()
+        kept = choose_inflection(stage)
         raise TrainingDiverged(
             f"{error}; the best generator before that, of step {kept}, is {stage.weights}"
         ) from error
     finally:
         bar.close()
-    chosen = contenders.choose()
+    chosen = choose_inflection(stage)
     save_weights(None, critic_after(stage), config=phase.critic.config, state=phase.critic.state_dict())
     seconds = time.monotonic() - began
     stage.finish(
@@ -276,18 +276,17 @@ class Contenders:
             painted = self._painter().paint(grey, truth)
         self.stage.board.add_image("grey_ours_truth", picture_grid(grey, painted, truth).numpy(), self.phase.all_steps)
 
-    def choose(self) -> int:
-        "The step of the best one by the rule, which becomes the stage's weights."
-        rows = read_rows(self.scores)
-        best = choose(rows)
-        figure = draw_curve(rows, best, self.stage.folder / "inflection.png")
-        self.stage.board.add_figure("inflection", figure, rows[-1]["step"])
-        write_atomically(
-            self.stage.folder / "inflection.json",
-            json.dumps({"rule": RULE, "chosen": rows[best]["step"], "rows": rows}, indent=1),
-        )
-        use_step(self.stage, rows[best]["step"])
-        return rows[best]["step"]
+
+def choose_inflection(stage: Stage) -> int:
+    """The step of the best saved generator by the rule, which becomes the stage's weights. Draws the curve."""
+    rows = read_rows(stage.folder / "scores.jsonl")
+    best = rows[choose(rows)]["step"]
+    figure = draw_curve(rows, best, stage.folder / "inflection.png")
+    stage.board.add_figure("inflection", figure, rows[-1]["step"])
+    content = {"rule": RULE, "chosen": best, "rows": rows}
+    write_atomically(stage.folder / "inflection.json", json.dumps(content, indent=1))
+    use_step(stage, best)
+    return best
 
 
 def use_step(stage: Stage, step: int) -> Path:

@@ -21,8 +21,8 @@ from .losses import feature_network
 log = logging.getLogger(__name__)
 
 RULE = (
-    "Each figure is divided by that of the generator before the GAN phase (step 0; the colourfulness gap by at least "
-    "one level); the step with the lowest mean wins, the earlier one of equals."
+    "The saved generators are ranked by each figure, the lowest first, equals alike; the lowest sum of ranks wins, the "
+    "earlier one of equals."
 )
 
 
@@ -82,15 +82,16 @@ def _available(kind: type[nn.Module], name: str, device: torch.device) -> nn.Mod
 
 
 def choose(rows: list[dict[str, float]]) -> int:
-    "The number of the best row by `RULE`; each has the figures of one saved generator, the first those of step 0."
-    first = rows[0]
-    figures = [k for k in ("colourfulness_gap", "lpips", "feature_distance") if k in first]
-    least = {"colourfulness_gap": 1.0}
+    """The number of the best row by `RULE`; each has the figures of one saved generator.
 
-    def score(row: dict[str, float]) -> float:
-        return sum(row[k] / max(first[k], least.get(k, 1e-9)) for k in figures) / len(figures)
+    Ranks, because the figures move by different amounts: colourfulness can double while LPIPS changes by a few percent.
+    """
+    figures = [k for k in ("colourfulness_gap", "lpips", "feature_distance") if k in rows[0]]
 
-    return min(range(len(rows)), key=lambda i: (score(rows[i]), i))
+    def ranks(row: dict[str, float]) -> int:
+        return sum(other[k] < row[k] for k in figures for other in rows)
+
+    return min(range(len(rows)), key=lambda i: (ranks(rows[i]), i))
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -106,7 +107,7 @@ def draw_curve(rows: list[dict[str, float]], chosen: int, path: Path):
     figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
         axis.plot([r["step"] for r in rows], [r[name] for r in rows], marker=".")
-        axis.axvline(rows[chosen]["step"], color="tab:red", linestyle=":")
+        axis.axvline(chosen, color="tab:red", linestyle=":")
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel("generator steps")
     with atomic_path(path) as temporary:

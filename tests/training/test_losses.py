@@ -136,7 +136,7 @@ def test_scorer_likes_the_truth_and_sees_dullness(tmp_path):
     dull = scorer(lambda grey, part: color.normalize(color.luma(part).expand_as(part)))
     assert perfect["colourfulness_gap"] < 1e-3 and perfect["feature_distance"] < 1e-4
     assert dull["colourfulness_gap"] > 10 and dull["feature_distance"] > perfect["feature_distance"]
-    draw_curve([{"step": 0, **dull}, {"step": 5, **perfect}], 1, tmp_path / "curve.png")
+    draw_curve([{"step": 0, **dull}, {"step": 5, **perfect}], 5, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
