@@ -12,6 +12,7 @@ from PIL import Image
 
 from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
+from deoldify_lite.colorize.colorizer import RENDER_FACTORS
 from deoldify_lite.device import DeviceUnavailable
 from deoldify_lite.modeling.weights import BadWeights
 from deoldify_lite.photo import BadPhoto, Photo, open_photo
@@ -172,7 +173,8 @@ def test_the_render_factor_changes_the_colours(colorizer, weights, grey):
 
 
 def test_without_a_render_factor_that_of_the_architecture(weights):
-    assert Colorizer(weights, "cpu").render_factor == 12
+    assert Colorizer(weights, "cpu").render_factor == RENDER_FACTORS["lite"]
+    assert RENDER_FACTORS["deep"] == RENDER_FACTORS["wide"] == 35, "as in DeOldify"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """fastai callbacks: exact steps and resume, records, pictures, a stop on NaN."""
 
+import math
 import time
 
 import torch
@@ -69,10 +70,11 @@ class StopOnNan(Callback):
     run_valid = False
 
     def after_loss(self):
-        if not torch.isfinite(self.learn.loss):
+        loss = float(self.learn.loss.detach())
+        if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss became {float(self.learn.loss)} at iteration {self.iter}; the last checkpoint "
-                "is untouched; lower the learning rate (--set) or use --precision float32"
+                f"the loss became {loss} at iteration {self.iter}; the last checkpoint is untouched; "
+                "lower the learning rate (--set) or use --precision float32"
             )
 
 
