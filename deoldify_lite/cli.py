@@ -139,7 +139,6 @@ def colorize(
 
 def _colorize_jobs(jobs: list, colorizer, report: TextIO | None, verbose: bool, **options) -> Counter:
     "Run the jobs; say on the streams and in the report what became of each."
-
     from PIL import Image
     from tqdm import tqdm
 

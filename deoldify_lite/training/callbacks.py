@@ -7,7 +7,7 @@ import torch
 from fastai.callback.core import Callback
 from tqdm.auto import tqdm
 
-from .checkpoint import fastai_state, load_checkpoint, load_fastai_state, load_module, save_checkpoint
+from .checkpoint import fastai_state, load_checkpoint, load_fastai_state, save_checkpoint
 from .errors import TrainingDiverged
 from .run import Stage, picture_grid
 
@@ -58,7 +58,7 @@ def resume(stage: Stage, learn) -> int:
     if checkpoint is None:
         return 0
     stage.check(checkpoint["recipe"])
-    load_module(learn.model, checkpoint["model"])
+    learn.model.load_state_dict(checkpoint["model"])
     load_fastai_state(learn.opt, checkpoint["optimizer"], stage.run.device)
     return checkpoint["step"]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..files import atomic_path
 from .errors import WrongCheckpoint
@@ -65,8 +64,3 @@ def load_fastai_state(optimizer: Any, state: dict[str, Any], device: torch.devic
     "The inverse of `fastai_state`."
     moved = [{k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in s.items()} for s in state["state"]]
     optimizer.load_state_dict({"state": moved, "hypers": state["hypers"]})
-
-
-def load_module(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    "Strictly, into the module's own tensors, which optimisers may already hold."
-    module.load_state_dict(state)

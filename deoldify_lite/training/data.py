@@ -117,7 +117,7 @@ def _mirrored(place: Tensor, side: Tensor) -> Tensor:
     return (last - (last - place.abs()).abs()).clamp(min=0).minimum(last)
 
 
-def pack_photos(photos: Iterable[tuple[str, Tensor]], path: Path, about: dict | None = None) -> Pack:
+def pack_photos(photos: Iterable[tuple[str, Tensor]], path: Path) -> Pack:
     "Write named photos (H, W, 3), uint8, to `path` (pixels) and `path`.json (index), and open them."
     names, heights, widths = [], [], []
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -126,9 +126,7 @@ def pack_photos(photos: Iterable[tuple[str, Tensor]], path: Path, about: dict | 
             heights.append(photo.shape[0])
             widths.append(photo.shape[1])
             file.write(np.ascontiguousarray(photo).tobytes())
-    write_atomically(
-        _index_of(path), json.dumps({"names": names, "heights": heights, "widths": widths} | (about or {}))
-    )
+    write_atomically(_index_of(path), json.dumps({"names": names, "heights": heights, "widths": widths}))
     return open_pack(path)
 
 

@@ -18,19 +18,18 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .. import color
-from ..device import autocast
 from ..files import write_atomically
 from ..modeling.generator import build_generator
 from ..modeling.weights import read_safetensors, save_weights
-from .callbacks import TrainingDiverged
-from .checkpoint import load_checkpoint, load_module, save_checkpoint
+from .checkpoint import load_checkpoint, save_checkpoint
 from .data import batch_index, jitter
 from .ema import Ema
+from .errors import TrainingDiverged
 from .grey import make_grey
 from .inflection import RULE, Scorer, choose, draw_curve, read_rows
 from .losses import FeatureLoss, adversarial_loss, critic_loss
 from .run import Run, Stage, picture_grid
-from .stages import InPrecision, Painter, channels_last, cycle_recipe, load_critic, trainable_generator
+from .stages import InPrecision, LossInPrecision, Painter, channels_last, cycle_recipe, load_critic, trainable_generator
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class GanPhase:
         self.generator, self.critic = generator, critic
         self.painter = Painter(generator, run.precision)
         self.judge = InPrecision(critic, run.precision)
-        self.feature_loss = FeatureLoss(schedule.loss).to(run.device)
+        self.feature_loss = LossInPrecision(FeatureLoss(schedule.loss).to(run.device), run.precision)
         self.encoder = generator.encoder.requires_grad_(False)  # what it knows of ImageNet must not drift
         rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
         decoder = [p for p in generator.parameters() if p.requires_grad]
@@ -114,7 +113,7 @@ class GanPhase:
 
     def load_state(self, state: dict) -> None:
         for name in ("generator", "critic", "generator_opt", "critic_opt"):
-            load_module(getattr(self, name), state[name])
+            getattr(self, name).load_state_dict(state[name])
         for key, value in state["ema"].items():
             self.ema.state[key].copy_(value)
         self.switcher.critic_steps, self.switcher.critics_turn = state["critic_steps"], state["critics_turn"]
@@ -152,8 +151,7 @@ class GanPhase:
         with only_training(self.generator, self.critic, self.encoder):
             painted = channels_last(self.painter.paint(grey, truth))
             fooling = adversarial_loss(self.judge(painted))
-            with autocast(painted.device, self.stage.run.precision):
-                feature = self.feature_loss(painted, color.normalize(truth))
+            feature = self.feature_loss(painted, color.normalize(truth))
             self._learn(self.spec.adversarial * fooling + self.spec.feature * feature, self.generator_opt)
         self.ema.update(self.generator)
         self.generator_steps += 1

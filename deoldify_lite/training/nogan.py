@@ -23,6 +23,7 @@ from .stages import (
     critic_stage,
     cycle_recipe,
     generate,
+    generate_stage,
     generator_stage,
     pretrain_critic,
     pretrain_generator,
@@ -46,7 +47,8 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     _check_all(run)
     run.keep()
     if stage in ("generator", "all"):
-        _publish(run, pretrain_generator(run))
+        pretrain_generator(run)
+        _publish(run)
     if stage == "generator":
         return result(run)
     for cycle in _cycles(run, stage):
@@ -56,7 +58,8 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
         if stage in ("critic", "all"):
             pretrain_critic(run, cycle, _generated(run, cycle), _critic_before(run, cycle))
         if stage in ("gan", "all"):
-            _publish(run, train_gan(run, cycle, start, _critic(run, cycle)))
+            train_gan(run, cycle, start, _critic(run, cycle))
+            _publish(run)
     return result(run)
 
 
@@ -65,7 +68,7 @@ def _check_all(run: Run) -> None:
     for i in range(len(run.schedule.generator_stages)):
         _ = generator_stage(run, i).is_done
     for cycle in range(1, run.schedule.repeats + 1):
-        parts = [run.stage(f"cycle-{cycle}/generate", cycle_recipe(run, cycle, "generate")), _gan(run, cycle)]
+        parts = [generate_stage(run, cycle), _gan(run, cycle)]
         _ = [stage.is_done for stage in parts + [critic_stage(run, cycle, s) for s in run.schedule.critic_stages]]
 
 
@@ -76,14 +79,26 @@ def result(run: Run) -> Path:
 
 def choose_step(run: Run, step: int) -> Path:
     "Take the generator saved at `step` of the last GAN phase instead of the one that the rule chose."
-    done = [c for c in range(1, run.schedule.repeats + 1) if _gan(run, c).is_done]
-    if not done:
+    last = _last_gan(run)
+    if last is None:
         raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")
-    return _publish(run, use_step(_gan(run, done[-1]), step))
+    use_step(last, step)
+    return _publish(run)
 
 
-def _publish(run: Run, weights: Path) -> Path:
-    "Make `weights` the run's result, in half precision, which is all that a file needs."
+def _last_gan(run: Run) -> Stage | None:
+    "The newest GAN phase that is done."
+    cycles = range(run.schedule.repeats, 0, -1)
+    return next((stage for stage in (_gan(run, c) for c in cycles) if stage.is_done), None)
+
+
+def _publish(run: Run) -> Path:
+    """Make the newest generator the run's result, in half precision, which is all that a file needs.
+
+    The newest, not the one that was asked for last: calling an early stage again must not undo a later one's work.
+    """
+    last = _last_gan(run)
+    weights = last.weights if last else pretrained_generator(run)
     config, state = read_safetensors(weights)
     save_weights(None, result(run), config=config, state=state, dtype=torch.float16)
     log.info("%s is the generator now (from %s)", result(run), weights)
@@ -114,8 +129,7 @@ def _critic_before(run: Run, cycle: int) -> Path | None:
 
 
 def _generated(run: Run, cycle: int) -> Path:
-    stage = run.stage(f"cycle-{cycle}/generate", cycle_recipe(run, cycle, "generate"))
-    return _require(stage, "generate").folder / "generated.bin"
+    return _require(generate_stage(run, cycle), "generate").folder / "generated.bin"
 
 
 def _critic(run: Run, cycle: int) -> Path:

@@ -6,6 +6,7 @@ Each is a fastai Learner under a one-cycle schedule. The GAN phase, which is not
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -279,13 +280,18 @@ def pretrained_generator(run: Run) -> Path:
     return stage.weights
 
 
+def generate_stage(run: Run, cycle: int) -> Stage:
+    "The stage that colorizes photos for the critic."
+    return run.stage(f"cycle-{cycle}/generate", cycle_recipe(run, cycle, "generate"))
+
+
 def generate(run: Run, cycle: int, weights: Path) -> Path:
     """Colorize a share of the training photos with the generator in `weights`, for the critic to learn from.
 
     Returns the path of a pack of them, at the largest size that the critic wants.
     """
     schedule = run.schedule
-    stage = run.stage(f"cycle-{cycle}/generate", cycle_recipe(run, cycle, "generate"))
+    stage = generate_stage(run, cycle)
     path = stage.folder / "generated.bin"
     if stage.is_done:
         return path
@@ -314,8 +320,6 @@ def generate(run: Run, cycle: int, weights: Path) -> Path:
 
 def cycle_recipe(run: Run, cycle: int, part: str) -> dict:
     "All that decides what a part of a cycle (generate, critic or gan) gives."
-    from dataclasses import asdict
-
     schedule = asdict(run.schedule)
     recipe = generator_recipe(run.schedule, len(run.schedule.generator_stages)) | {"cycle": cycle}
     recipe["generate"] = schedule["generate"]

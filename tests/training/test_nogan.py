@@ -118,6 +118,13 @@ def test_a_second_call_does_nothing_again(finished, photos):
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
 
 
+def test_an_early_stage_again_does_not_undo_a_later_one(finished):
+    kept = (finished / "generator.safetensors").read_bytes()
+    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--stage", "generator"])
+    assert result.exit_code == 0, result.output
+    assert (finished / "generator.safetensors").read_bytes() == kept
+
+
 def test_another_schedule_is_refused_and_harms_nothing(finished):
     kept = (finished / "schedule.yaml").read_bytes()
     result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--set", "generator_stages.a.lr=0.5"])
