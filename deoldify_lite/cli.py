@@ -9,13 +9,15 @@ import logging
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing, nullcontext
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
+
+from .limits import MAX_PIXELS
 
 USAGE, UNAVAILABLE, INTERRUPTED = 2, 3, 130
 
@@ -84,7 +86,15 @@ def colorize(
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")
-    ] = 150_000_000,
+    ] = MAX_PIXELS,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Only part I of N, for I from 1 to N, to share a folder out over N machines. A photo's part follows "
+            "from its path within INPUT.",
+        ),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Append a JSON line for every photo to this file.")] = None,
     verbose: Annotated[bool, typer.Option(help="Say what is used, and what was noticed in each photo.")] = False,
 ) -> None:
@@ -92,21 +102,10 @@ def colorize(
 
     Prints the path of each result. What is done is skipped, so the same command goes on after an interruption.
     """
-    from .colorize.folder import BadRequest, find_jobs
-
-    for stream in (sys.stdout, sys.stderr):  # names of files need not be text
-        stream.reconfigure(
-            errors="surrogateescape" if stream is sys.stdout else "backslashreplace", line_buffering=True
-        )
-    try:
-        jobs = find_jobs(source, target, recursive)
-        lines = report.open("a", encoding="utf-8") if report else nullcontext()
-    except BadRequest as error:
-        raise fail(str(error), USAGE) from error
-    except OSError as error:
-        raise fail(f"{report}: the report cannot be written: {error.strerror}", USAGE) from error
+    jobs, report_lines = find_work(source, target, recursive, report, shard)
 
     from .colorize.colorizer import Colorizer
+    from .colorize.pipeline import colorize_all
     from .device import DeviceUnavailable
     from .modeling.weights import BadWeights
 
@@ -121,11 +120,63 @@ def colorize(
         typer.echo(
             f"{weights} on {engine.device} in {engine.precision}, render factor {colorizer.render_factor}", err=True
         )
+    results = colorize_all(jobs, colorizer, overwrite=overwrite, strength=strength, max_pixels=max_pixels)
+    tell(results, len(jobs), report_lines, verbose)
+
+
+def find_work(
+    source: Path, target: Path, recursive: bool, report: Path | None, shard: str | None = None
+) -> tuple[list, AbstractContextManager]:
+    """The jobs of a colorizing command, and its report, opened; the process is prepared for them.
+
+    Ends the command where the request makes no sense, or where the shard is empty.
+    """
+    from .colorize.folder import BadRequest, find_jobs
+    from .colorize.shard import Shard
+    from .files import remove_leftovers
+    from .photo.quiet import quiet_decoders
+
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be text
+        stream.reconfigure(
+            errors="surrogateescape" if stream is sys.stdout else "backslashreplace", line_buffering=True
+        )
     try:
-        with lines as report_lines:
-            counts = _colorize_jobs(
-                jobs, colorizer, report_lines, verbose, overwrite=overwrite, strength=strength, max_pixels=max_pixels
-            )
+        part = Shard.parse(shard) if shard is not None else None
+        jobs = find_jobs(source, target, recursive)
+        if part:
+            jobs = part.select(jobs, target if source.is_dir() else jobs[0].output.parent)
+            if not jobs:
+                typer.echo(f"no photos in shard {part}", err=True)
+                raise typer.Exit
+        report_lines = report.open("a", encoding="utf-8") if report else nullcontext()
+    except BadRequest as error:
+        raise fail(str(error), USAGE) from error
+    except OSError as error:
+        raise fail(f"{report}: the report cannot be written: {error.strerror}", USAGE) from error
+    for folder in {job.output.parent for job in jobs}:
+        remove_leftovers(folder)
+    quiet_decoders()
+    return jobs, report_lines
+
+
+def tell(results: Generator, total: int, report: AbstractContextManager, verbose: bool = False) -> None:
+    "Say on the streams and in the report what becomes of each photo; end with an exit code that sums it up."
+    from tqdm import tqdm
+
+    from .colorize.folder import report_line
+
+    counts = Counter(done=0, skipped=0, failed=0)
+    try:
+        with report as lines, closing(results):  # which ends what goes on in the background
+            for result in tqdm(results, total=total, unit="photo", disable=None):
+                counts[result.status] += 1
+                report_line(lines, result)
+                if result.status == "done":
+                    tqdm.write(result.output, file=sys.stdout)
+                elif result.status == "failed":
+                    tqdm.write(f"{result.input}: {result.error}", file=sys.stderr)
+                for note in result.notes if verbose else ():
+                    tqdm.write(f"{result.input}: {note}", file=sys.stderr)
     except KeyboardInterrupt:
         raise fail("interrupted; the same command goes on from here", INTERRUPTED) from None
     except OSError as error:  # not about a photo, whose errors are results
@@ -135,28 +186,6 @@ def colorize(
     typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
     if counts["failed"]:
         raise typer.Exit(1)
-
-
-def _colorize_jobs(jobs: list, colorizer, report: TextIO | None, verbose: bool, **options) -> Counter:
-    "Run the jobs; say on the streams and in the report what became of each."
-    from PIL import Image
-    from tqdm import tqdm
-
-    from .colorize.folder import colorize_all, report_line
-
-    Image.MAX_IMAGE_PIXELS = None  # --max-pixels decides
-    warnings.filterwarnings("ignore", module="PIL")  # about damaged metadata, which a photo's notes tell
-    counts = Counter(done=0, skipped=0, failed=0)
-    for result in tqdm(colorize_all(jobs, colorizer, **options), total=len(jobs), unit="photo", disable=None):
-        counts[result.status] += 1
-        report_line(report, result)
-        if result.status == "done":
-            tqdm.write(result.output, file=sys.stdout)
-        elif result.status == "failed":
-            tqdm.write(f"{result.input}: {result.error}", file=sys.stderr)
-        for note in result.notes if verbose else ():
-            tqdm.write(f"{result.input}: {note}", file=sys.stderr)
-    return counts
 
 
 @app.command()
@@ -184,8 +213,14 @@ def nogan(
     run: Annotated[Path, typer.Option(help="Folder for checkpoints, figures and the result.")] = Path("runs/nogan"),
     preset: Annotated[
         str | None,
-        typer.Option(help="lite, artistic, stable, video, smoke; by default that of the run folder, else lite."),
+        typer.Option(
+            help="lite, artistic, stable, video, finetune, smoke; by default that of the run folder, else lite."
+        ),
     ] = None,
+    start: Annotated[
+        str,
+        typer.Option(metavar="WEIGHTS", help="Go on from these weights instead of ImageNet's: lite, or a file."),
+    ] = "",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the schedule, e.g. gan.lr=2e-5."),
@@ -206,6 +241,7 @@ def nogan(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated")  # fastai's, not the user's to mend
     from .device import DeviceUnavailable
+    from .modeling.weights import BadWeights
     from .training.errors import StageMissing, TrainingError
     from .training.run import open_run
 
@@ -216,12 +252,13 @@ def nogan(
             preset,
             set_ or [],
             repeats,
+            start,
             device=device,
             precision=precision,
             encoder_weights=encoder_weights,
             checkpoint_seconds=checkpoint_seconds,
         )
-    except DeviceUnavailable as error:
+    except (BadWeights, DeviceUnavailable) as error:
         raise fail(str(error), UNAVAILABLE) from error
     except ValueError as error:
         raise fail(str(error), USAGE) from error
@@ -233,7 +270,7 @@ def nogan(
 
     try:
         typer.echo(choose_step(session, use_step) if use_step is not None else run_nogan(session, stage.value))
-    except WeightsUnavailable as error:
+    except (BadWeights, WeightsUnavailable) as error:
         raise fail(str(error), UNAVAILABLE) from error
     except (StageMissing, ValueError) as error:
         raise fail(str(error), USAGE) from error

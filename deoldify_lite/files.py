@@ -5,9 +5,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows has no locks that leave the locked file usable
+    fcntl = None
 
 UMASK = os.umask(0)  # there is no way to read it but to set it
 os.umask(UMASK)
+TEMPORARY = ".tmp-deoldify-"  # nobody else's, so that what is left over may be removed
 
 
 @contextlib.contextmanager
@@ -15,13 +22,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`, which takes its place when the block ends well.
 
     Flushed to the disk first, so that after a power cut there is the old file or the new one. If the block fails, the
-    temporary file goes away and `path` stays as it was.
+    temporary file goes away and `path` stays as it was. If the process is killed, `remove_leftovers` clears it away.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix[-16:])
-    os.close(handle)
-    temporary = Path(name)
+    lock, temporary = _locked_temporary(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -32,9 +37,43 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        lock.close()
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
     "Write a whole file at once, atomically."
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+# A temporary file is locked by its writer for as long as it is written. The system frees the locks of a process that
+# dies, however it dies, so a file that can be locked is nobody's any more. A process id in the name would not tell: ids
+# are used again, and mean nothing to another container or machine, which locks reach (over NFS, too). Nor would an age:
+# a large checkpoint on a slow disk may take long. Where the disk knows no locks, leftovers stay.
+
+
+def remove_leftovers(folder: Path) -> None:
+    "Remove the temporary files in `folder` whose writers were killed, and no other."
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):
+        for leftover in sorted(Path(folder).glob(f"{TEMPORARY}*")):
+            with contextlib.suppress(OSError), leftover.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError where the writer lives
+                leftover.unlink()
+
+
+def _locked_temporary(path: Path) -> tuple[BinaryIO, Path]:
+    "A new empty file beside `path`, and what keeps it locked until closed."
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix[-16:])
+        lock, temporary = os.fdopen(handle, "wb"), Path(name)
+        if fcntl is None:
+            lock.close()  # Windows does not replace what is open
+            return lock, temporary
+        with contextlib.suppress(OSError):  # no locks on this disk
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if temporary.exists():  # was not taken for a leftover in the moment before it was locked
+            return lock, temporary
+        lock.close()

@@ -15,7 +15,7 @@ from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.colorize.colorizer import RENDER_FACTORS
 from deoldify_lite.device import DeviceUnavailable
 from deoldify_lite.modeling.weights import BadWeights
-from deoldify_lite.photo import BadPhoto, Photo, open_photo
+from deoldify_lite.photo import BadPhoto, Photo, open_photo, take_apart
 from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -164,7 +164,7 @@ def test_the_render_factor_sets_the_area_and_the_photo_the_shape(weights):
     assert colorizer.working_size((3000, 4000)) == (160, 224)
     width, height = colorizer.working_size((100_000, 10))
     assert width <= 4 * 12 * 16 and height == 32
-    assert colorizer.chroma(Image.new("L", (400, 300))).shape == (2, 160, 224)
+    assert colorizer.look(take_apart(Image.new("L", (400, 300)))).size == (224, 160)
 
 
 def test_the_render_factor_changes_the_colours(colorizer, weights, grey):

@@ -4,27 +4,33 @@ import io
 import json
 import os
 import threading
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from deoldify_lite.colorize import folder
-from deoldify_lite.colorize.folder import AHEAD, BadRequest, Job, Result, colorize_all, find_jobs, report_line
+from deoldify_lite.colorize import pipeline
+from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.colorize.folder import BadRequest, Job, Result, find_jobs, report_line
+from deoldify_lite.colorize.pipeline import AHEAD, Room, colorize_all
 from deoldify_lite.photo import Photo
 
+UNDER_WAY = AHEAD * min(pipeline._cores(), pipeline.MOST_WORKERS)
 
-class Painter:
-    "In place of the network: everything becomes equally red. Remembers what it saw."
+
+class Painter(Colorizer):
+    "In place of the network: everything becomes equally red. Remembers how many it saw at once."
 
     def __init__(self):
-        self.seen = 0
+        self.squash, self.batches = False, []
 
-    def predict(self, photo: Photo, strength: float = 1.0):
-        self.seen += 1
-        return partial(photo.merge, np.array([0, 0.2 * strength])[:, None, None])
+    def look(self, photo: Photo) -> Image.Image:
+        return photo.grey((2, 2)).resize((2, 2))
+
+    def paint(self, looks):
+        self.batches.append(len(looks))
+        return [np.array([0, 0.2])[:, None, None] for _ in looks]
 
 
 def photo(path: Path, level: int = 100) -> Path:
@@ -192,9 +198,9 @@ def test_a_subfolder_that_cannot_be_listed_is_not_forgotten(source, target, monk
 
 
 def test_results_are_in_colour_and_in_order(source, target):
-    names = [f"{i:02}.jpg" for i in range(3 * AHEAD)]
+    names = [f"{i:02}.jpg" for i in range(3 * UNDER_WAY)]
     for i, name in enumerate(names):
-        photo(source / name, level=10 * i)
+        photo(source / name, level=5 * i % 250)
     results = colorized(source, target)
     assert list(results) == names
     assert {result.status for result in results.values()} == {"done"}
@@ -202,7 +208,7 @@ def test_results_are_in_colour_and_in_order(source, target):
     for i, name in enumerate(names):
         with Image.open(target / name) as image:
             assert image.size == (results[name].width, results[name].height) == (8, 6)
-            assert abs(image.convert("L").getpixel((4, 4)) - 10 * i) <= 2
+            assert abs(image.convert("L").getpixel((4, 4)) - 5 * i % 250) <= 2
     with Image.open(target / "05.jpg") as image:
         red, green, _ = image.getpixel((4, 4))
         assert red > green + 20
@@ -254,11 +260,11 @@ def test_what_is_done_is_skipped_and_costs_no_network(source, target):
     before = (target / "a.jpg").read_bytes()
     painter = Painter()
     (result,) = colorize_all(find_jobs(source, target), painter)
-    assert result.status == "skipped" and painter.seen == 0
+    assert result.status == "skipped" and sum(painter.batches) == 0
     assert (target / "a.jpg").read_bytes() == before
 
     (result,) = colorize_all(find_jobs(source, target), painter, overwrite=True)
-    assert result.status == "done" and painter.seen == 1
+    assert result.status == "done" and sum(painter.batches) == 1
     assert (target / "a.jpg").read_bytes() != before
     assert files(target) == ["a.jpg"]
 
@@ -309,14 +315,13 @@ def test_a_target_that_is_no_folder_is_reported(source, tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError("out of luck"), MemoryError()])
 def test_a_failure_of_the_network_is_reported(source, target, error):
     class Failing(Painter):
-        def predict(self, photo, strength=1.0):
-            if self.seen == 1:
-                self.seen += 1
+        def paint(self, looks):
+            if any(look.getpixel((0, 0)) == 50 for look in looks):
                 raise error
-            return super().predict(photo, strength)
+            return super().paint(looks)
 
-    for name in ("a.jpg", "b.jpg", "c.jpg"):
-        photo(source / name)
+    for name, level in (("a.jpg", 100), ("b.jpg", 50), ("c.jpg", 150)):
+        photo(source / name, level)
     results = list(colorize_all(find_jobs(source, target), Failing()))
     assert [result.status for result in results] == ["done", "failed", "done"]
     assert results[1].error in ("RuntimeError: out of luck", "too large for this machine's memory")
@@ -368,7 +373,7 @@ def test_closed_early_it_leaves_whole_photos_only(source, target, seen):
     done = [Path(next(running).output).name for _ in range(seen)]
     running.close()
     assert threading.active_count() == before
-    assert set(done) <= set(files(target)) and len(files(target)) <= seen + 2 * AHEAD
+    assert set(done) <= set(files(target)) and len(files(target)) <= seen + UNDER_WAY
     for name in files(target):
         with Image.open(target / name) as image:
             image.load()
@@ -378,25 +383,69 @@ def test_closed_early_it_leaves_whole_photos_only(source, target, seen):
 
 def test_an_interrupt_in_the_network_goes_up_and_leaves_whole_photos_only(source, target):
     class Interrupted(Painter):
-        def predict(self, photo, strength=1.0):
-            if self.seen == 4:
+        def paint(self, looks):
+            if sum(self.batches) >= 4:
                 raise KeyboardInterrupt
-            return super().predict(photo, strength)
+            return super().paint(looks)
 
-    for i in range(12):
+    for i in range(40):
         photo(source / f"{i:02}.jpg")
+    painter = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        list(colorize_all(find_jobs(source, target), Interrupted()))
-    assert files(target) == ["00.jpg", "01.jpg", "02.jpg", "03.jpg"]
+        list(colorize_all(find_jobs(source, target), painter))
+    assert len(files(target)) == sum(painter.batches) < 40
+    for name in files(target):
+        with Image.open(target / name) as image:
+            image.load()
 
 
-def test_only_a_few_photos_are_in_memory_at_once(source, target, monkeypatch):
-    opened, open_photo = [], folder.open_photo
-    monkeypatch.setattr(folder, "open_photo", lambda *args: (opened.append(args), open_photo(*args))[1])
-    for i in range(4 * AHEAD):
+def test_photos_of_like_shape_go_through_the_network_together(source, target, monkeypatch):
+    class ByShape(Painter):
+        def look(self, photo):
+            return photo.grey().resize((64, 32) if photo.size[0] > photo.size[1] else (32, 64))
+
+        def paint(self, looks):
+            assert len({look.size for look in looks}) == 1
+            return super().paint(looks)
+
+    monkeypatch.setattr(pipeline, "BATCH_PIXELS", 3 * 64 * 32)
+    for i in range(30):
+        Image.new("L", (8, 6) if i % 3 else (6, 8)).save(source / f"{i:02}.png")
+    painter = ByShape()
+    results = list(colorize_all(find_jobs(source, target), painter))
+    assert [Path(result.output).name for result in results] == [f"{i:02}.png" for i in range(30)]
+    for i, result in enumerate(results):
+        with Image.open(result.output) as image:
+            assert image.size == ((8, 6) if i % 3 else (6, 8))
+    assert sum(painter.batches) == 30 and 1 < max(painter.batches) <= 3
+
+
+@pytest.mark.parametrize("pixels", [1, 100, 10_000])
+def test_only_so_many_pixels_are_in_memory_at_once(source, target, monkeypatch, pixels):
+    held, most, lock = 0, 0, threading.Lock()
+
+    class Watched(Room):
+        def enter(self, count):
+            nonlocal held, most
+            super().enter(count)
+            with lock:
+                held += count
+                most = max(most, held)
+
+        def leave(self, count):
+            nonlocal held
+            with lock:
+                held -= count
+            super().leave(count)
+
+    monkeypatch.setattr(pipeline, "Room", Watched)
+    monkeypatch.setattr(pipeline, "PIXELS_AT_ONCE", pixels)
+    for i in range(4 * UNDER_WAY):
         photo(source / f"{i:02}.jpg")
-    for i, _ in enumerate(colorize_all(find_jobs(source, target), Painter())):
-        assert len(opened) <= i + 2 * AHEAD
+    (source / "broken.jpg").write_bytes(photo(source / "whole.jpg").read_bytes()[:200])
+    results = list(colorize_all(find_jobs(source, target), Painter()))
+    assert len(results) == 4 * UNDER_WAY + 2 and sum(r.status == "failed" for r in results) == 1
+    assert held == 0 and most <= max(pixels, 48)
 
 
 # The report.

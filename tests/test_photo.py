@@ -16,8 +16,13 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from deoldify_lite.bt601 import LUMA_WEIGHTS
-from deoldify_lite.photo import BadPhoto, Photo, open_photo, parts, read_rgb, save_photo, take_apart
+from deoldify_lite.photo import BadPhoto, Photo, merging, open_photo, read_rgb, save_photo, take_apart
 from deoldify_lite.samples import sample_photos
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 BOUNDED = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 Tag = ExifTags.Base
@@ -475,7 +480,7 @@ def test_one_transparent_colour_in_a_16_bit_png(tmp_path, channels):
 @pytest.mark.parametrize("extension", [".png", ".tif"])
 @pytest.mark.parametrize("alpha", [None, DEEP_RGBA[..., 3]])
 def test_16_bit_is_written_in_full(tmp_path, monkeypatch, extension, alpha):
-    monkeypatch.setattr(parts, "STRIP", 100)
+    monkeypatch.setattr(merging, "STRIP", 100)
     path = tmp_path / f"a{extension}"
     save_photo(DEEP_RGB, Photo(DEEP, alpha), path)
     expected = DEEP_RGB if alpha is None else np.dstack([DEEP_RGB, alpha])
@@ -781,7 +786,7 @@ def test_colours_that_do_not_fit_keep_their_hue(dtype):
 def test_strips_leave_no_seams(monkeypatch):
     photo, chroma = Photo(noise(90, 40, dtype=np.uint16)), np.random.default_rng(0).uniform(-0.2, 0.2, (2, 17, 23))
     whole = photo.merge(chroma).astype(int)
-    monkeypatch.setattr(parts, "STRIP", 280)
+    monkeypatch.setattr(merging, "STRIP", 280)
     assert np.abs(photo.merge(chroma) - whole).max() <= 1
 
 
@@ -857,6 +862,24 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
         save_photo(no_colour(photo), photo, tmp_path / name)
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "old"
+
+
+@pytest.mark.skipif(resource is None, reason="no limit to the size of files on this system")
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.bmp", "a.tif", "a.webp", "a.avif", "a.jp2"])
+def test_what_the_disk_takes_only_in_part_is_never_taken_for_whole(tmp_path, name):
+    """A nearly full disk writes the first part and says no only when asked again, which Pillow does not do."""
+    photo = Photo(noise(100, 100))
+    save_photo(no_colour(photo), photo, tmp_path / f"whole {name}")
+    size = (tmp_path / f"whole {name}").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (1, size // 2, size - 1):
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+            with pytest.raises(OSError, match="File too large"):
+                save_photo(no_colour(photo), photo, tmp_path / name)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.name for p in tmp_path.iterdir()] == [f"whole {name}"]
 
 
 # Photos for training.

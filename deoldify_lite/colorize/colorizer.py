@@ -1,18 +1,19 @@
 """The class that people import: a PIL image in, a PIL image in colour out."""
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..photo import Photo, take_apart, to_8bit
+from ..photo import Photo, merge_for_jpeg, take_apart, to_8bit
 from . import original
 from .engine import Engine
 
-# The network's working size that gives the best colours, in units of 16 pixels (see docs/experiments.md).
+# The network's working size that gives the best colours, in units of 16 pixels (see docs/experiments.md); the pix2pix
+# family sees photos at the size that it was trained on.
 RENDER_FACTORS = {"lite": 8, "deep": 35, "wide": 35}
 LONGEST = 4  # times the side of the square of the same area
 
@@ -50,7 +51,8 @@ class Colorizer:
     ):
         self.engine = Engine(weights, device, precision)
         if render_factor is None:
-            render_factor = RENDER_FACTORS[self.engine.generator.config["architecture"]]
+            config = self.engine.generator.config
+            render_factor = RENDER_FACTORS.get(config["architecture"]) or max(2, config["size"] // 16)
         if render_factor < 2:
             raise ValueError("render_factor must be at least 2")
         self.render_factor = render_factor
@@ -70,19 +72,31 @@ class Colorizer:
 
     def colorize_photo(self, photo: Photo, strength: float = 1.0) -> np.ndarray:
         "Colour pixels (H, W, 3) of a photo, in its own depth."
-        return self.predict(photo, strength)()
+        return self.merge(photo, self.paint([self.look(photo)])[0], strength)
 
-    def predict(self, photo: Photo, strength: float = 1.0) -> Callable[[], np.ndarray]:
-        "The network's part of the work now; what is left, putting the colours on the photo, when the result is called."
+    # The three steps of colorizing. The first and the last take one core and no network, so that those who have many
+    # photos can do them beside it.
+
+    def look(self, photo: Photo) -> Image.Image:
+        "What the network sees of a photo: a small grey picture (mode L)."
         if self.squash:
-            painted = original.paint_square(self.engine, photo.source or photo.grey(), self.render_factor)
-            return partial(original.merge, photo.luma, painted, strength)
-        return partial(photo.merge, self.chroma(photo.grey()) * strength)
+            return original.squeeze(photo.source or photo.grey(), self.render_factor)
+        size = self.working_size(photo.size)
+        return photo.grey(size).resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
 
-    def chroma(self, grey: Image.Image) -> np.ndarray:
-        "Cb and Cr (2, h, w), in [-0.5, 0.5], at the network's working size, of a grey picture (mode L) of any size."
-        small = grey.resize(self.working_size(grey.size), Image.Resampling.BICUBIC, reducing_gap=3)
-        return self.engine.chroma(small)
+    def paint(self, looks: Sequence[Image.Image]) -> list[Any]:
+        "What the network makes of pictures of one size: something for `merge` each."
+        return self.engine.paint(looks) if self.squash else self.engine.chroma(looks)
+
+    def merge(
+        self, photo: Photo, painted: Any, strength: float = 1.0, for_jpeg: bool = False
+    ) -> np.ndarray | Image.Image:
+        """Pixels (H, W, 3) in the photo's own depth, or, `for_jpeg`, also a picture in YCbCr."""
+        if self.squash:
+            return original.merge(photo.luma, painted, strength)
+        if for_jpeg and photo.luma.dtype == np.uint8:
+            return merge_for_jpeg(photo.luma, painted * strength)
+        return photo.merge(painted * strength)
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         "Width and height at which the network sees a picture of `size`: its shape, the render factor's area."

@@ -1,20 +1,13 @@
-"""Many files: mirror the tree, skip what is done, survive what is broken, report each file."""
+"""Many files: which photos there are, where each result goes, what to say of it. `pipeline` does the work."""
 
 import json
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
-
-from ..photo import EXTENSIONS, MAX_PIXELS, UNREADABLE, WRITABLE, BadPhoto, Photo, open_photo, output_name, save_photo
-from .colorizer import Colorizer
-
-AHEAD = 3  # photos that are read or written while the network works on another
+from ..photo import EXTENSIONS, UNREADABLE, WRITABLE, output_name
 
 
 class BadRequest(ValueError):
@@ -137,103 +130,6 @@ def _is_folder(path: Path) -> bool:
 def _identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
-
-
-def colorize_all(
-    jobs: Iterable[Job],
-    colorizer: Colorizer,
-    *,
-    overwrite: bool = False,
-    strength: float = 1.0,
-    max_pixels: int = MAX_PIXELS,
-) -> Iterator[Result]:
-    """Do the jobs, in order; a `Result` for each. No file, however broken, stops the rest.
-
-    Photos are read and written in the background while the network works. A result is written atomically: it is there
-    in full or not at all, so what exists is skipped unless `overwrite`.
-    """
-    claimed: dict[Path, Path] = {}
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        reading: deque[tuple[Job, Future | Result]] = deque()
-        writing: deque[Future | Result] = deque()
-        todo = iter(jobs)
-        try:
-            while True:
-                while len(reading) < AHEAD and (job := next(todo, None)):
-                    if early := _needs_nothing(job, claimed, overwrite):
-                        reading.append((job, early))
-                    else:
-                        reading.append((job, pool.submit(_read, job, max_pixels)))
-                if not reading:
-                    break
-                job, photo = reading.popleft()
-                writing.append(photo if isinstance(photo, Result) else _colorize(job, photo, colorizer, strength, pool))
-                while len(writing) >= AHEAD:
-                    yield _result(writing.popleft())
-            while writing:
-                yield _result(writing.popleft())
-        finally:
-            for _, photo in reading:
-                if isinstance(photo, Future):
-                    photo.cancel()
-
-
-def _needs_nothing(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Result | None:
-    "A result at once where there is no work: done before, or in the way of another photo."
-    other = claimed.setdefault(job.output, job.input)
-    if other != job.input:
-        return _failed(job, f"its result would replace that of {other}")
-    try:
-        if job.output.is_file() and not overwrite:
-            return Result(str(job.input), str(job.output), "skipped")
-    except OSError as error:  # a name that is too long once .png is added to it
-        return _failed(job, error)
-    return None
-
-
-def _read(job: Job, max_pixels: int) -> tuple[Photo, float]:
-    if job.input.is_dir():
-        raise BadPhoto("a folder that cannot be listed")
-    began = time.monotonic()
-    return open_photo(job.input, max_pixels), began
-
-
-def _colorize(
-    job: Job, reading: Future, colorizer: Colorizer, strength: float, pool: ThreadPoolExecutor
-) -> Future | Result:
-    try:
-        photo, began = reading.result()
-        merge = colorizer.predict(photo, strength)
-    except Exception as error:
-        return _failed(job, error)
-    return pool.submit(_write, job, photo, merge, began)
-
-
-def _write(job: Job, photo: Photo, merge: Callable[[], np.ndarray], began: float) -> Result:
-    try:
-        save_photo(merge(), photo, job.output)
-    except Exception as error:
-        return _failed(job, error)
-    width, height = photo.size
-    return Result(
-        str(job.input), str(job.output), "done", None, photo.notes, width, height, round(time.monotonic() - began, 3)
-    )
-
-
-def _result(item: Future | Result) -> Result:
-    return item if isinstance(item, Result) else item.result()
-
-
-def _failed(job: Job, error: Exception | str) -> Result:
-    if isinstance(error, (BadPhoto, str)):
-        message = str(error)
-    elif isinstance(error, MemoryError):
-        message = "too large for this machine's memory"
-    elif isinstance(error, OSError) and error.strerror:
-        message = f"could not be written: {error.strerror}"
-    else:
-        message = f"{type(error).__name__}: {error}"
-    return Result(str(job.input), str(job.output), "failed", message)
 
 
 def report_line(report: TextIO | None, result: Result) -> None:

@@ -7,23 +7,24 @@ import numpy as np
 from PIL import Image
 
 from ..bt601 import LUMA_WEIGHTS
-from .engine import Engine
 
 # OpenCV's analogue YUV, which the original merges in: scales of B - Y and R - Y.
 U_SCALE, V_SCALE = 0.492, 0.877
 
 
-def paint_square(engine: Engine, image: Image.Image, render_factor: int) -> Image.Image:
-    "What the network makes of a picture (mode L or RGB) squeezed to a square, in RGB and in the picture's size again."
+def squeeze(image: Image.Image, render_factor: int) -> Image.Image:
+    "A picture (mode L or RGB) as the network sees it: grey and square, whatever shape it had."
     side = 16 * render_factor
-    square = image.resize((side, side), Image.Resampling.BILINEAR).convert("L")
-    return engine.paint(square).resize(image.size, Image.Resampling.BILINEAR)
+    return image.resize((side, side), Image.Resampling.BILINEAR).convert("L")
 
 
 def merge(luma: np.ndarray, painted: Image.Image, strength: float = 1.0) -> np.ndarray:
-    "Luma (H, W), uint8 or uint16, with U and V of `painted`, rounded and clipped as the original does: (H, W, 3)."
+    """Luma (H, W), uint8 or uint16, with U and V of the square RGB picture `painted`: (H, W, 3).
+
+    Stretched, rounded and clipped as the original does.
+    """
     white = np.iinfo(luma.dtype).max
-    rgb = np.asarray(painted, np.float32)
+    rgb = np.asarray(painted.resize(luma.shape[::-1], Image.Resampling.BILINEAR), np.float32)
     y = np.rint(rgb @ np.array(LUMA_WEIGHTS, np.float32))
     u, v = (
         (np.rint((rgb[..., channel] - y) * scale + 128).clip(0, 255) - 128) * (strength * white / 255)

@@ -6,9 +6,10 @@ and `save_photo` writes the result in the format that the photo came in.
 """
 
 from .formats import EXTENSIONS, FORMATS, UNREADABLE, WRITABLE, output_name
+from .merging import merge_for_jpeg
 from .parts import BadPhoto, Photo, to_8bit
-from .reading import MAX_PIXELS, open_photo, read_rgb, take_apart
-from .writing import save_photo
+from .reading import MAX_PIXELS, count_pixels, open_photo, read_rgb, take_apart
+from .writing import save_photo, takes_ycbcr
 
 __all__ = [
     "EXTENSIONS",
@@ -18,10 +19,13 @@ __all__ = [
     "WRITABLE",
     "BadPhoto",
     "Photo",
+    "count_pixels",
+    "merge_for_jpeg",
     "open_photo",
     "output_name",
     "read_rgb",
     "save_photo",
     "take_apart",
+    "takes_ycbcr",
     "to_8bit",
 ]

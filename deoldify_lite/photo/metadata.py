@@ -46,7 +46,7 @@ def read_metadata(image: Image.Image, notes: list[str]) -> dict[str, Any]:
     if isinstance(xmp, str):
         xmp = xmp.encode("utf-8", "replace")
     if isinstance(xmp, bytes):
-        metadata["xmp"] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b"", xmp)
+        metadata["xmp"] = re.sub(rb'(tiff:Orientation(?:="|>))\d', rb"\g<1>1", xmp)  # wherever Pillow finds one
     try:
         dpi = tuple(float(d) for d in image.info.get("dpi", ()))
     except (TypeError, ValueError, ZeroDivisionError):

@@ -11,12 +11,14 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..bt601 import LUMA_WEIGHTS
+from ..limits import MAX_PIXELS
 from .formats import FORMATS, UNREADABLE
+from .merging import strips
 from .metadata import DAMAGED, read_metadata
-from .parts import BadPhoto, Photo, strips
+from .parts import BadPhoto, Photo
 
-MAX_PIXELS = 150_000_000
 TINTED = 12  # mean distance of Cb and Cr from grey, in levels, above which a photo is in colour or sepia
+TINTED_NOTE = "had colours or a tint of its own, which are replaced"
 
 
 @contextmanager
@@ -72,8 +74,19 @@ def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
         return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-def open_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
+def count_pixels(path: Path) -> int:
+    "How many pixels the file says it has, as far as its first lines can be read; 0 for what is no photo."
+    try:
+        with _opened(Path(path), sys.maxsize) as image:
+            return image.width * image.height
+    except BadPhoto:
+        return 0
+
+
+def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = False) -> Photo:
     """Read and take apart a photo file of any kind that Pillow knows, from any colour mode, in 8 or 16 bit.
+
+    `keep_source`: also the picture itself is wanted, not just its luma.
 
     Raises:
         BadPhoto: not a photo, damaged, too large, or unreadable.
@@ -85,14 +98,42 @@ def open_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
         if _is_deep(image):
             notes = []
             photo = _from_deep(_deep_pixels(path, image, notes), image, notes)
+        elif not keep_source and image.format in ("JPEG", "MPO") and _holds_luma(image):
+            photo = _from_jpeg(path, image)
         else:
             photo = take_apart(image)
+            photo.source = photo.source if keep_source else None
             if image.format == "TIFF" and photo.luma.dtype == np.uint16:
                 photo.luma = _as_its_tags_say(photo.luma, image)
         photo.metadata = read_metadata(image, photo.notes)
         if _has_more(image):
             photo.notes.append("only the first of the pictures in the file")
         return photo
+
+
+def _holds_luma(image: Image.Image) -> bool:
+    return image.mode in ("L", "RGB") and "icc_profile" not in image.info
+
+
+def _from_jpeg(path: Path, image: Image.Image) -> Photo:
+    """The luma as the file itself holds it, without the trip to RGB and back, and a small copy.
+
+    An eighth of the side costs a JPEG's decoder next to nothing; that tells whether there are colours, too.
+    """
+    notes = []
+    image.draft("L", image.size)
+    photo = Photo(np.asarray(_upright(image, notes)), notes=notes)
+    with path.open("rb") as stream, Image.open(stream, formats=("JPEG",)) as again:  # which opens an MPO, too
+        again.draft("YCbCr", tuple(max(1, side // 8) for side in image.size))
+        photo.small, *chroma = _upright(again, []).split()
+    if chroma and _is_tinted(*chroma):
+        notes.append(TINTED_NOTE)
+    return photo
+
+
+def _is_tinted(cb: Image.Image, cr: Image.Image) -> bool:
+    small = [np.asarray(band.resize((32, 32), Image.Resampling.BOX), np.float32) for band in (cb, cr)]
+    return sum(np.abs(band - 128).mean() for band in small) > TINTED
 
 
 def _has_more(image: Image.Image) -> bool:
@@ -129,9 +170,8 @@ def take_apart(image: Image.Image) -> Photo:
     else:
         luma = np.asarray(image.convert("L"))  # rounds, where the YCbCr conversion cuts off
         _, cb, cr = image.convert("YCbCr").split()
-        small = [np.asarray(band.resize((32, 32), Image.Resampling.BOX), np.float32) for band in (cb, cr)]
-        if sum(np.abs(band - 128).mean() for band in small) > TINTED:
-            notes.append("had colours or a tint of its own, which are replaced")
+        if _is_tinted(cb, cr):
+            notes.append(TINTED_NOTE)
     return Photo(luma, alpha, notes=notes, source=image)
 
 
@@ -170,7 +210,8 @@ def _ignoring_profile(image: Image.Image, notes: list[str]) -> list[str]:
 
 def _numbers_to_16bit(image: Image.Image, notes: list[str]) -> np.ndarray:
     "32-bit integers or floats as 16-bit luma. What is black and what white, such files do not say."
-    values = np.asarray(image, np.float64)
+    with np.errstate(invalid="ignore"):  # of floats, some that are no numbers
+        values = np.asarray(image, np.float64)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if image.mode == "F" and low >= 0 and high <= 1:

@@ -1,5 +1,6 @@
 "From colour pixels and the rest of a `Photo` to a file, in the format that the photo came in."
 
+import io
 import struct
 import zlib
 from itertools import accumulate
@@ -12,19 +13,21 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..files import atomic_path
 from .formats import LONGEST_METADATA, LONGEST_SIDE, OPAQUE, WRITABLE
+from .merging import strips
 from .metadata import Tag, descriptive
-from .parts import BadPhoto, Photo, strips, to_8bit
+from .parts import BadPhoto, Photo, to_8bit
 
 OPTIONS = {
-    "JPEG": {"quality": 95},
+    "JPEG": {"quality": 95, "subsampling": "4:2:0"},
     "WEBP": {"quality": 95},
     "JPEG2000": {"quality_mode": "dB", "quality_layers": [50]},
     "AVIF": {"quality": 90},
 }
 
 
-def save_photo(colour: np.ndarray, photo: Photo, path: Path) -> None:
-    """Write `colour` (H, W, 3), uint8 or uint16, with the photo's alpha and metadata, atomically.
+def save_photo(colour: np.ndarray | Image.Image, photo: Photo, path: Path) -> None:
+    """Write `colour` with the photo's alpha and metadata, atomically: pixels (H, W, 3), uint8 or uint16, or, where
+    `takes_ycbcr`, a picture of `merge_for_jpeg`.
 
     The format follows the extension of `path`. 16 bit stay 16 bit in PNG and TIFF; JPEG and others get 8. What the
     format cannot hold is left out, with a line in `photo.notes`.
@@ -53,7 +56,13 @@ def save_photo(colour: np.ndarray, photo: Photo, path: Path) -> None:
         elif kind == "PNG" and pixels.dtype == np.uint16:
             temporary.write_bytes(_png16(pixels, metadata))
         else:
-            _save_8bit(Image.fromarray(to_8bit(pixels)), temporary, kind, metadata)
+            image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
+            _save_8bit(image, temporary, kind, metadata)
+
+
+def takes_ycbcr(path: Path) -> bool:
+    "Whether the format of this file holds luma and halved chroma, so that going through RGB would be in vain."
+    return WRITABLE.get(Path(path).suffix.lower()) == "JPEG"
 
 
 def _fitting(photo: Photo, kind: str) -> dict[str, Any]:
@@ -74,7 +83,11 @@ def _save_8bit(image: Image.Image, path: Path, kind: str, metadata: dict[str, An
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
     elif "xmp" in metadata:
         options["xmp"] = metadata["xmp"]
-    image.save(path, kind, **options)  # what a format has no place for, Pillow passes over
+    # By way of memory: on a disk that becomes full Pillow itself leaves half a JPEG or BMP without a word, and tries for
+    # ever with JPEG 2000.
+    encoded = io.BytesIO()
+    image.save(encoded, kind, **options)  # what a format has no place for, Pillow passes over
+    path.write_bytes(encoded.getbuffer())
 
 
 def _png16(pixels: np.ndarray, metadata: dict[str, Any]) -> bytes:

@@ -1,0 +1,41 @@
+"""BatchNorm into the convolution before it: the same network with less to do, for using it and not for training it."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+TOLERANCE = 1e-4
+
+
+def fold(generator: nn.Module) -> nn.Module:
+    """A copy of a generator in eval mode in which each BatchNorm that directly follows a convolution is part of it.
+
+    Exact but for rounding. Where a network turns out to use its layers in another order than it lists them, which a
+    trial shows, the generator comes back as it is.
+    """
+    device = next(generator.parameters()).device
+    folded = copy.deepcopy(generator).eval()
+    for module in list(folded.modules()):
+        _fold_children(module)
+    x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
+    with torch.inference_mode():
+        difference = (folded.chroma(x) - generator.chroma(x)).abs().max()
+    return folded if difference <= TOLERANCE else generator
+
+
+def _fold_children(module: nn.Module) -> None:
+    "Join the neighbours among a module's children."
+    before = ("", None)
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and _feeds(before[1], child):
+            setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
+            # timm's BatchNorm brings its activation along.
+            rest = [part for part in (getattr(child, "drop", None), getattr(child, "act", None)) if part is not None]
+            setattr(module, name, nn.Sequential(*rest))
+        before = (name, child)
+
+
+def _feeds(conv: nn.Module | None, norm: nn.BatchNorm2d) -> bool:
+    return isinstance(conv, nn.Conv2d) and conv.out_channels == norm.num_features and norm.track_running_stats

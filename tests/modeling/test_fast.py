@@ -1,0 +1,102 @@
+"""What makes a generator fast must not change what it paints."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from deoldify_lite.modeling import winograd
+from deoldify_lite.modeling.fold import fold
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.winograd import WinogradConv, use_winograd
+
+
+def trained_like(generator: nn.Module) -> nn.Module:
+    "BatchNorms as after training, which a fresh network's, being the identity, are not."
+    draw = torch.Generator().manual_seed(0)
+    for module in generator.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.running_mean, module.bias.data):
+                tensor.copy_(torch.randn(tensor.shape, generator=draw) * 0.1)
+            for tensor in (module.running_var, module.weight.data):
+                tensor.copy_(torch.rand(tensor.shape, generator=draw) + 0.5)
+    return generator.eval()
+
+
+def batch_norms(network: nn.Module) -> int:
+    return sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+@pytest.mark.parametrize("encoder", ["test_resnet", "resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050"])
+def test_folding_leaves_the_picture_and_takes_the_batch_norms(encoder):
+    torch.manual_seed(0)
+    generator = trained_like(build_generator("lite", encoder))
+    before = copy.deepcopy(generator.state_dict())
+    folded = fold(generator)
+    x = torch.randn(2, 3, 64, 96)
+    with torch.inference_mode():
+        assert torch.allclose(folded.chroma(x), generator.chroma(x), atol=1e-4)
+        assert torch.allclose(folded(x), generator(x), atol=1e-3)
+    assert batch_norms(folded) < batch_norms(generator) / 3
+    assert folded.config == generator.config
+    assert all(torch.equal(before[k], v) for k, v in generator.state_dict().items())
+
+
+def test_a_network_whose_layers_run_in_another_order_stays_as_it_is():
+    class Backwards(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+            self.norm.running_mean += 1
+
+        def chroma(self, x):
+            return self.conv(self.norm(x))
+
+    network = Backwards().eval()
+    assert fold(network) is network
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    batch=st.integers(1, 2),
+    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    size=st.tuples(st.integers(1, 21), st.integers(1, 21)),
+    bias=st.booleans(),
+    strip=st.sampled_from([1, 5, 1000]),
+)
+def test_winograd_gives_what_the_convolution_gives(batch, channels, size, bias, strip):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(*channels, 3, padding=1, bias=bias)
+    x = torch.randn(batch, channels[0], *size)
+    with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
+        patch.setattr(winograd, "FEWEST_TILES", 1)
+        patch.setattr(winograd, "STRIP", strip)
+        assert torch.allclose(WinogradConv(conv)(x), conv(x), atol=1e-4)
+
+
+def test_winograd_takes_only_what_it_can_do():
+    network = nn.Sequential(
+        nn.Conv2d(128, 128, 3, padding=1),
+        nn.Conv2d(128, 128, 3, padding=1, stride=2),
+        nn.Conv2d(128, 128, 3, padding=1, groups=2),
+        nn.Conv2d(128, 128, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(128, 128, 3),
+        nn.Conv2d(128, 128, 1),
+        nn.Conv2d(128, 16, 3, padding=1),
+    )
+    plain = [type(layer) for layer in use_winograd(network)]
+    assert plain == [WinogradConv, *[nn.Conv2d] * 6]
+
+
+@pytest.mark.parametrize("architecture", ["deep", "wide"])
+def test_deoldifys_generators_with_all_of_it(architecture, monkeypatch):
+    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
+    torch.manual_seed(0)
+    generator = trained_like(build_generator(architecture))
+    fast = use_winograd(fold(generator))
+    x = torch.randn(1, 3, 32, 64)
+    with torch.inference_mode():
+        assert (fast.chroma(x) - generator.chroma(x)).abs().max() < 1e-4
