@@ -9,12 +9,11 @@ weights when they are saved (`layers.plain_state`).
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import color
 from .encoders import ResNetEncoder, build_encoder
-from .layers import PixelShuffle, UnetBlock, conv_layer
+from .layers import PixelShuffle, UnetBlock, conv_layer, fit_size
 
 
 class Lite(nn.Module):
@@ -32,11 +31,11 @@ class Lite(nn.Module):
 
     predicts = "chroma"
 
-    def __init__(self, encoder: str = "resnet34"):
+    def __init__(self, encoder: str = "resnet34", attention: bool = True):
         super().__init__()
-        self.config = {"architecture": "lite", "encoder": encoder}
+        self.config = {"architecture": "lite", "encoder": encoder} | ({} if attention else {"attention": False})
         body = build_encoder(encoder)
-        *skips, (width, _) = feature_maps(body)
+        *skips, (width, _) = body.feature_maps
         layers = [
             body,
             nn.BatchNorm2d(width),
@@ -49,7 +48,7 @@ class Lite(nn.Module):
             block_width = (up + skip) // 2 if is_last else up + skip
             # At an eighth of the picture's side there are enough places to be worth comparing, and few enough to
             # compare each with each.
-            layers.append(UnetBlock(width, up, skip, block_width, attention=stride == 8))
+            layers.append(UnetBlock(width, up, skip, block_width, attention=attention and stride == 8))
             width = block_width
         layers += [PixelShuffle(width, width, blur=False), nn.Identity(), nn.Conv2d(width, 2, 1)]
         self.layers = nn.ModuleList(layers)
@@ -71,9 +70,7 @@ class Lite(nn.Module):
         h = middle(relu(bn(h)))
         for block, skip in zip(blocks, reversed(skips)):
             h = block(h, skip)
-        h = head(shuffle(h))
-        if h.shape[-2:] != x.shape[-2:]:
-            h = F.interpolate(h, x.shape[-2:], mode="bilinear")
+        h = fit_size(head(shuffle(h)), x, "bilinear")
         return torch.sigmoid(h.float()) - 0.5
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,7 +91,7 @@ class DeOldify(nn.Module):
         self.config = {"architecture": architecture}
         deep = architecture == "deep"
         body = ResNetEncoder("resnet34" if deep else "resnet101")
-        *skips, (width, _) = feature_maps(body)
+        *skips, (width, _) = body.feature_maps
         layers = [
             body,
             nn.BatchNorm2d(width),
@@ -131,9 +128,7 @@ class DeOldify(nn.Module):
         h = middle(relu(bn(h)))
         for block, skip in zip(blocks, reversed(skips)):
             h = block(h, skip)
-        h = shuffle(h)
-        if h.shape[-2:] != x.shape[-2:]:
-            h = F.interpolate(h, x.shape[-2:], mode="nearest")
+        h = fit_size(shuffle(h), x, "nearest")
         h = head(res_block(torch.cat([h, x], 1)))
         return torch.sigmoid(h.float()) * 6 - 3
 
@@ -155,23 +150,16 @@ class _ResBlock(nn.Module):
         return x + self.layers(x)
 
 
-def feature_maps(encoder: nn.Module, side: int = 64) -> list[tuple[int, int]]:
-    """Channels and stride of each of an encoder's feature maps, finest first; found by a dry run."""
-    was_training = encoder.training
-    with torch.no_grad():
-        features = encoder.eval()(torch.zeros(1, 3, side, side))
-    encoder.train(was_training)
-    return [(f.shape[1], side // f.shape[2]) for f in features]
-
-
-def build_generator(architecture: str = "lite", encoder: str = "resnet34") -> nn.Module:
-    """An untrained generator: `lite` with any encoder, `deep` or `wide`.
+def build_generator(architecture: str = "lite", encoder: str = "resnet34", attention: bool = True) -> nn.Module:
+    """An untrained generator: `lite` with any encoder, with or without self-attention, `deep` or `wide`.
 
     Raises:
-        ValueError: no such architecture or encoder.
+        ValueError: no such architecture or encoder, or no such variant of it.
     """
     if architecture == "lite":
-        return Lite(encoder)
+        return Lite(encoder, attention)
     if architecture in ("deep", "wide"):
+        if not attention:
+            raise ValueError(f"{architecture} always has self-attention; lite can do without")
         return DeOldify(architecture)
     raise ValueError(f"generator {architecture!r} is unknown; choose lite, deep or wide")

@@ -42,6 +42,15 @@ def add_spectral_norm(module: nn.Module) -> nn.Module:
     return module
 
 
+def without_spectral_norm(module: nn.Module) -> nn.Module:
+    "Fold spectral norm into the weights of every convolution below `module`, in place, as they are in eval mode."
+    module.eval()
+    for child in module.modules():
+        if parametrize.is_parametrized(child, "weight"):
+            parametrize.remove_parametrizations(child, "weight")
+    return module
+
+
 def plain_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict `module` would have without parametrisations: normalised weights under their plain names.
 
@@ -90,6 +99,8 @@ def conv_layer(inputs: int, outputs: int, size: int = 3, *, bn_first: bool = Tru
 
 def _icnr_(weight: Tensor) -> None:
     "Start sub-pixel convolution as nearest-neighbour upsampling (Aitken et al. 2017, arXiv:1707.02937)."
+    if weight.is_meta:  # about to be loaded from a file
+        return
     kernel = nn.init.kaiming_normal_(torch.empty(weight.shape[0] // 4, *weight.shape[1:]))
     with torch.no_grad():
         weight.copy_(kernel.repeat_interleave(4, 0))
@@ -104,6 +115,14 @@ class PixelShuffle(nn.Sequential):
             layers += [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)]
         super().__init__(*layers)
         _icnr_(self[0][0].weight)
+
+
+def fit_size(x: Tensor, like: Tensor, mode: str) -> Tensor:
+    "`x` in the height and width of `like`: up to a pixel off where a side was not a multiple of the stride."
+    # An exported graph is for every size, so there it must not depend on the one that it was traced with.
+    if torch.compiler.is_exporting() or x.shape[-2:] != like.shape[-2:]:
+        return F.interpolate(x, like.shape[-2:], mode=mode)
+    return x
 
 
 class UnetBlock(nn.Module):
@@ -129,7 +148,5 @@ class UnetBlock(nn.Module):
             (self.conv2 if convs == 2 else self.conv1).append(SelfAttention(width))
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        up = self.shuf(coarse)
-        if up.shape[-2:] != skip.shape[-2:]:
-            up = F.interpolate(up, skip.shape[-2:], mode="nearest")
+        up = fit_size(self.shuf(coarse), skip, "nearest")
         return self.conv2(self.conv1(F.relu(torch.cat([up, self.bn(skip)], 1))))

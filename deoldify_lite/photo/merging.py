@@ -13,7 +13,6 @@ from PIL import Image
 from ..bt601 import CHROMA_TO_RGB
 
 STRIP = 1 << 20  # pixels that are worked on at once
-SLACK = 1  # levels by which a channel may leave its range: cutting that off moves luma by less than one
 
 
 def merge(luma: np.ndarray, cbcr: np.ndarray) -> np.ndarray:
@@ -112,8 +111,8 @@ def _with_limits(cbcr: np.ndarray) -> Image.Image:
     Stretching keeps the limits on the safe side, because each is the extreme of functions linear in Cb and Cr.
     """
     offsets = _offsets(*cbcr) * 255
-    highest = 255 + SLACK - offsets.max(0)
-    lowest = -offsets.min(0) - SLACK
+    highest = 255 - offsets.max(0)
+    lowest = -offsets.min(0)
     bands = [cbcr[0] * 255 + 128, cbcr[1] * 255 + 128, np.floor(highest), np.ceil(lowest)]
     # CMYK is Pillow's name for four bands that have nothing to do with one another.
     return Image.merge("CMYK", [Image.fromarray(np.rint(b).clip(0, 255).astype(np.uint8)) for b in bands])

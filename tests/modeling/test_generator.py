@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deoldify_lite import color
 from deoldify_lite.modeling.critic import Critic
-from deoldify_lite.modeling.generator import build_generator, feature_maps
+from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import SelfAttention, add_spectral_norm, plain_state
 
 
@@ -78,7 +78,7 @@ def test_lite_is_fastais_dynamic_unet_without_hooks():
 def test_any_encoder_makes_a_generator(encoder):
     """Torchvision ResNets and timm backbones alike; attention sits at an eighth of the side."""
     generator = build_generator("lite", encoder).eval()
-    strides = [stride for _, stride in feature_maps(generator.encoder)]
+    strides = [stride for _, stride in generator.encoder.feature_maps]
     seen = []
     for block in generator.layers[4:]:
         for module in block.modules():
