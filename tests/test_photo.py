@@ -4,6 +4,8 @@ import io
 import os
 import re
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -225,6 +227,25 @@ def test_the_content_decides_what_is_read_and_the_name_what_is_written(tmp_path)
     save_photo(no_colour(photo), photo, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         assert image.format == "PNG"
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_jpeg_is_read_no_further_than_needed(tmp_path, mode, orientation):
+    """Its luma without a trip through RGB is the same, and the small copy is of the same picture."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth = Image.fromarray(SAMPLE).resize((163, 121))
+    smooth.convert(mode).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    quick, whole = open_photo(tmp_path / "a.jpg"), open_photo(tmp_path / "a.jpg", keep_source=True)
+    assert np.abs(quick.luma.astype(int) - whole.luma).mean() < 0.5
+    assert np.abs(quick.luma.astype(int) - whole.luma).max() <= (1 if mode == "L" else 8)
+    assert quick.notes == whole.notes
+    assert whole.source.size == quick.size and quick.source is None
+    assert quick.grey((4, 4)).size == tuple(-(-side // 8) for side in quick.size)
+    assert quick.grey((40, 40)).size == quick.grey().size == quick.size
+    small, large = (np.asarray(quick.grey(wanted).resize((8, 8))).ravel() for wanted in ((4, 4), None))
+    assert np.corrcoef(small, large)[0, 1] > 0.85
 
 
 COLOUR = Image.fromarray(noise(12, 10, 3))
@@ -545,6 +566,41 @@ def test_floats_in_colour_are_refused_with_one_sentence(tmp_path):
         open_photo(tmp_path / "a.tif")
 
 
+# What decoders say by themselves.
+
+NOISY = {
+    "libtiff": flipped(encoded(Image.fromarray(noise(64, 64, 3)), "TIFF", compression="tiff_lzw"), 1500),
+    "logging": tiff(SAMPLE, SamplesPerPixel=131),
+    "warnings": encoded(Image.fromarray(SAMPLE), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f"),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="libtiff cannot be reached there")
+def test_decoders_are_quiet_in_a_program_that_wants_it(tmp_path):
+    """In a process of its own: what is set is for all of it, and libtiff writes past Python's streams."""
+    for name, data in NOISY.items():
+        (tmp_path / name).write_bytes(data)
+    program = """
+import sys
+from pathlib import Path
+from deoldify_lite.photo import BadPhoto, open_photo
+from deoldify_lite.photo.quiet import quiet_decoders
+if sys.argv[2] == "quiet":
+    quiet_decoders()
+try:
+    open_photo(Path(sys.argv[1]))
+except BadPhoto:
+    pass
+print("our own", file=sys.stderr)
+"""
+    for name in NOISY:
+        loud, quiet = (
+            subprocess.run([sys.executable, "-c", program, tmp_path / name, how], capture_output=True, text=True).stderr
+            for how in ("loud", "quiet")
+        )
+        assert loud != "our own\n" == quiet, name
+
+
 # Orientation, metadata and colour profiles.
 
 UPRIGHT = np.kron(np.array([[0, 80, 160], [240, 120, 40]], np.uint8), np.ones((16, 16), np.uint8))
@@ -596,7 +652,9 @@ def test_turned_upright_once(tmp_path, kind, value):
         assert exif[Tag.Make] == "Agfa"
 
 
-@pytest.mark.parametrize("form", ['tiff:Orientation="6"', "<tiff:Orientation>6</tiff:Orientation>"])
+@pytest.mark.parametrize(
+    "form", ['tiff:Orientation="6"', "<tiff:Orientation>6</tiff:Orientation>", 'tiff:Orientation="6 and more damage']
+)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_an_orientation_that_only_xmp_tells(tmp_path, kind, form):
     xmp = f"<x:xmpmeta {form}>Oma</x:xmpmeta>".encode()
@@ -769,6 +827,36 @@ def test_luma_stays_within_one_level(deep, size, chroma_size, strength, seed):
 def test_no_chroma_is_exactly_grey(deep, size, seed):
     photo = Photo(noise(*size, dtype=np.uint16 if deep else np.uint8, seed=seed))
     assert (no_colour(photo) == photo.luma[..., None]).all()
+
+
+@BOUNDED
+@given(
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    chroma_size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    strength=st.sampled_from([0.05, 0.5, 1.0, 3.0]),
+    seed=st.integers(0, 1000),
+)
+def test_for_a_jpeg_luma_is_kept_and_chroma_halved(size, chroma_size, strength, seed):
+    grey = noise(*size, seed=seed)
+    chroma = np.random.default_rng(seed).uniform(-0.5, 0.5, (2, *chroma_size)) * strength
+    image = merging.merge_for_jpeg(grey, chroma)
+    assert image.mode == "YCbCr" and image.size == size[::-1]
+    assert np.abs(luma(np.asarray(image.convert("RGB"))) - grey).max() <= 1
+    planes = np.asarray(image)
+    assert (planes[..., 0] == grey).all()
+    for i, j in ((0, 1), (1, 0), (1, 1)):
+        others = planes[i::2, j::2, 1:]
+        assert (planes[::2, ::2, 1:][: others.shape[0], : others.shape[1]] == others).all()
+
+
+def test_magnified_chroma_is_as_if_each_pixel_had_its_own(monkeypatch):
+    """Colours that change only a little from pixel to pixel may be shared by a few of them."""
+    grey = np.full((200, 300), 128, np.uint8)
+    chroma = np.random.default_rng(0).uniform(-0.15, 0.15, (2, 8, 12))
+    quick = merging.merge(grey, chroma).astype(int)
+    monkeypatch.setattr(merging, "_block", lambda *_: 1)
+    # From one cell to the next it is 25 pixels, of which a block's middle is off by 1.5 at most, either way.
+    assert np.abs(quick - merging.merge(grey, chroma)).max() <= 0.3 * 1.772 * 255 * 2 * 1.5 / 25 + 2
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -65,11 +65,10 @@ def strips(pixels: np.ndarray, multiple: int = 1) -> Iterator[tuple[int, int, np
 def _block(size: tuple[int, int], small: tuple[int, int]) -> int:
     """Over how many pixels each way the chroma may stay the same.
 
-    Stretched many times over, chroma changes by less than a level from pixel to pixel, so that working out each would
-    be in vain.
+    Stretched many times over, chroma changes so little from pixel to pixel that working out each would be in vain.
     """
     magnified = min(size[0] / small[0], size[1] / small[1])
-    return 4 if magnified >= 16 else 2 if magnified >= 8 else 1
+    return 4 if magnified >= 24 else 2 if magnified >= 12 else 1
 
 
 def _fitted_planes(luma: np.ndarray, cbcr: np.ndarray, block: int) -> np.ndarray:
