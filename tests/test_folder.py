@@ -26,7 +26,7 @@ class Painter(Colorizer):
         self.squash, self.batches = False, []
 
     def look(self, photo: Photo) -> Image.Image:
-        return photo.grey((2, 2)).resize((2, 2))
+        return photo.grey().resize((2, 2))
 
     def paint(self, looks):
         self.batches.append(len(looks))

@@ -232,7 +232,7 @@ def test_the_content_decides_what_is_read_and_the_name_what_is_written(tmp_path)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("orientation", [1, 3, 6])
 def test_a_jpeg_is_read_no_further_than_needed(tmp_path, mode, orientation):
-    """Its luma without a trip through RGB is the same, and the small copy is of the same picture."""
+    """Its luma without a trip through RGB is the same."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     smooth = Image.fromarray(SAMPLE).resize((163, 121))
@@ -242,10 +242,6 @@ def test_a_jpeg_is_read_no_further_than_needed(tmp_path, mode, orientation):
     assert np.abs(quick.luma.astype(int) - whole.luma).max() <= (1 if mode == "L" else 8)
     assert quick.notes == whole.notes
     assert whole.source.size == quick.size and quick.source is None
-    assert quick.grey((4, 4)).size == tuple(-(-side // 8) for side in quick.size)
-    assert quick.grey((40, 40)).size == quick.grey().size == quick.size
-    small, large = (np.asarray(quick.grey(wanted).resize((8, 8))).ravel() for wanted in ((4, 4), None))
-    assert np.corrcoef(small, large)[0, 1] > 0.85
 
 
 COLOUR = Image.fromarray(noise(12, 10, 3))

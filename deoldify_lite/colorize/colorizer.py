@@ -82,7 +82,7 @@ class Colorizer:
         if self.squash:
             return original.squeeze(photo.source or photo.grey(), self.render_factor)
         size = self.working_size(photo.size)
-        return photo.grey(size).resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
+        return photo.grey().resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
 
     def paint(self, looks: Sequence[Image.Image]) -> list[Any]:
         "What the network makes of pictures of one size: something for `merge` each."

@@ -22,7 +22,6 @@ class Photo:
     metadata: what `save_photo` writes beside the pixels: exif, xmp (bytes), dpi (pair).
     notes: what happened to it on the way that its owner may want to know.
     source: the upright picture in sRGB, mode L or RGB, where it had 8 bit and was wanted.
-    small: a smaller upright grey picture (mode L) of the same, where one came cheaply.
     """
 
     luma: np.ndarray
@@ -30,18 +29,14 @@ class Photo:
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     source: Image.Image | None = None
-    small: Image.Image | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         "Width and height, upright."
         return self.luma.shape[1], self.luma.shape[0]
 
-    def grey(self, wanted: tuple[int, int] | None = None) -> Image.Image:
-        """The luma in 8 bit (mode L), in full or, if a picture of the `wanted` width and height is to be made of it, a
-        smaller one that is ample for that."""
-        if wanted and self.small and all(has >= 2 * wants for has, wants in zip(self.small.size, wanted)):
-            return self.small
+    def grey(self) -> Image.Image:
+        "What the network looks at: the luma in 8 bit (mode L)."
         return Image.fromarray(to_8bit(self.luma))
 
     def merge(self, cbcr: np.ndarray) -> np.ndarray:

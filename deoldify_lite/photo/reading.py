@@ -99,7 +99,7 @@ def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = Fal
             notes = []
             photo = _from_deep(_deep_pixels(path, image, notes), image, notes)
         elif not keep_source and image.format in ("JPEG", "MPO") and _holds_luma(image):
-            photo = _from_jpeg(path, image)
+            photo = _from_jpeg(image)
         else:
             photo = take_apart(image)
             photo.source = photo.source if keep_source else None
@@ -115,20 +115,14 @@ def _holds_luma(image: Image.Image) -> bool:
     return image.mode in ("L", "RGB") and "icc_profile" not in image.info
 
 
-def _from_jpeg(path: Path, image: Image.Image) -> Photo:
-    """The luma as the file itself holds it, without the trip to RGB and back, and a small copy.
-
-    An eighth of the side costs a JPEG's decoder next to nothing; that tells whether there are colours, too.
-    """
+def _from_jpeg(image: Image.Image) -> Photo:
+    "The luma as the file itself holds it, without the trip to RGB and back."
     notes = []
-    image.draft("L", image.size)
-    photo = Photo(np.asarray(_upright(image, notes)), notes=notes)
-    with path.open("rb") as stream, Image.open(stream, formats=("JPEG",)) as again:  # which opens an MPO, too
-        again.draft("YCbCr", tuple(max(1, side // 8) for side in image.size))
-        photo.small, *chroma = _upright(again, []).split()
+    image.draft("YCbCr", image.size)  # a grey one stays grey
+    luma, *chroma = _upright(image, notes).split()
     if chroma and _is_tinted(*chroma):
         notes.append(TINTED_NOTE)
-    return photo
+    return Photo(np.asarray(luma), notes=notes)
 
 
 def _is_tinted(cb: Image.Image, cr: Image.Image) -> bool:
@@ -176,11 +170,13 @@ def take_apart(image: Image.Image) -> Photo:
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    "The image, or a copy that is turned as its EXIF data says."
     try:
-        return ImageOps.exif_transpose(image)
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            return ImageOps.exif_transpose(image)
     except Exception:  # EXIF is written by cameras and phones of all qualities
         notes.append(DAMAGED)
-        return image
+    return image
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:

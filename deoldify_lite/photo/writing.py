@@ -83,8 +83,7 @@ def _save_8bit(image: Image.Image, path: Path, kind: str, metadata: dict[str, An
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
     elif "xmp" in metadata:
         options["xmp"] = metadata["xmp"]
-    # By way of memory: on a disk that becomes full Pillow itself leaves half a JPEG or BMP without a word, and tries for
-    # ever with JPEG 2000.
+    # By way of memory: on a full disk Pillow leaves half a JPEG or BMP without a word, and never ends with JPEG 2000.
     encoded = io.BytesIO()
     image.save(encoded, kind, **options)  # what a format has no place for, Pillow passes over
     path.write_bytes(encoded.getbuffer())
