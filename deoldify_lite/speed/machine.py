@@ -1,0 +1,66 @@
+"What the figures were measured on and with."
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+
+LIBRARIES = ("numpy", "pillow")
+# What makes networks fast on a processor, by the names that torch gives it.
+INSTRUCTIONS = {"AMX": "amx_tile", "AVX512-BF16": "avx512_bf16", "AVX512": "avx512_f", "AVX2": "avx2"}
+
+
+def cores() -> int:
+    "Those that this process may use, which in a container are fewer than the machine has."
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe() -> dict[str, Any]:
+    "Processor, cores, instructions, GPU, threads, versions, and how busy the machine is with other things."
+    has = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.10 does not tell
+    gpu = None
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_name()
+    elif torch.backends.mps.is_available():
+        gpu = "Apple"
+    return {
+        "processor": _processor(),
+        "cores": cores(),
+        "instructions": {name: has.get(key) for name, key in INSTRUCTIONS.items()},
+        "gpu": gpu,
+        "system": platform.platform(terse=True),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "versions": {"deoldify_lite": __version__, "python": platform.python_version(), "torch": torch.__version__}
+        | {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, None) or platform.processor() or platform.machine()
+
+
+def heading(machine: dict[str, Any]) -> str:
+    "The description in a few lines."
+    said = {True: "{}", False: "no {}", None: "{} unknown"}
+    instructions = ", ".join(said[has].format(name) for name, has in machine["instructions"].items())
+    load, gpu = machine["load"], machine["gpu"] or "none"
+    busy = "" if load is None else f", {load} programs at work before it began"
+    return "\n".join(
+        [
+            f"hardware  {machine['processor']}, {machine['cores']} cores ({instructions}), GPU {gpu}",
+            f"software  {', '.join(f'{name} {number}' for name, number in machine['versions'].items())}, "
+            f"{machine['system']}",
+            f"threads   {machine['threads']} for the network{busy}",
+        ]
+    )

@@ -1,0 +1,54 @@
+"""The command line in a process that writes down what happened when, and how much memory it took.
+
+python -m deoldify_lite.speed.witness NOTES.json colorize INPUT OUTPUT [OPTIONS]
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    notes = Path(sys.argv.pop(1))
+    from ..cli import main as command
+    from ..colorize import colorizer, pipeline  # noqa: F401  all that the command will import
+
+    moments = {"imported": time.time()}
+
+    class Witnessed(colorizer.Colorizer):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            moments["loaded"] = time.time()
+
+        def paint(self, looks):
+            moments.setdefault("called", time.time())
+            return super().paint(looks)
+
+    colorizer.Colorizer = Witnessed
+    try:
+        command()
+    finally:
+        notes.write_text(json.dumps(moments | {"peak_memory": peak_memory(), "fastai": "fastai" in sys.modules}))
+
+
+def peak_memory() -> int:
+    """The most memory that this process ever held, in bytes.
+
+    Linux's figure for the program itself; `getrusage` would count the process that it was forked from, too.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        if sys.platform == "win32":
+            import psutil
+
+            return psutil.Process().memory_info().peak_wset
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on a Mac
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""The benchmark: every part on tiny inputs, its arithmetic on given numbers, DeOldify's process on a stand-in."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.weights import BadWeights, load_generator
+from deoldify_lite.speed import deoldify, folder, fresh, network, setup
+from deoldify_lite.speed.deoldify import DeOldify, DeOldifyFailed
+from deoldify_lite.speed.folder import Turn
+from deoldify_lite.speed.rows import Row, ratio_row, table
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "bench.py"
+TINY = {"render-factor": 2, "repeats": 1, "megapixels": 0.02, "photos": 2, "scan": 0.03, "precision": "float32"}
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def bench(*arguments: str):
+    "Run the script within this process."
+    spec = importlib.util.spec_from_file_location("bench", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    program = typer.Typer(pretty_exceptions_enable=False)
+    program.command()(module.bench)
+    tiny = [f"--{name}={value}" for name, value in TINY.items()]
+    return CliRunner().invoke(program, [*tiny, "--device=cpu", *map(str, arguments)], catch_exceptions=False)
+
+
+# The script
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(network, "CONVOLUTIONS", ((8, 16), (16, 8)))
+    monkeypatch.setattr(fresh, "FOLDERS", (1,))
+
+
+def test_every_part_but_deoldify_measures_something(weights, quick, tmp_path):
+    ended = bench("--weights", weights, "--profile", "--json", tmp_path / "figures.json")
+    assert ended.exit_code == 0, ended.output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["cores"] >= 1 and figures["threads"] == 1 and figures["versions"]["torch"] == torch.__version__
+    parts = {}
+    for row in figures["rows"]:
+        parts.setdefault(re.split(r"[: ]", row["title"])[0], {})[row["what"].strip()] = row
+        assert row["n"] == 1 and row["min"] == row["median"] == row["max"] == row["values"][0]
+        assert row["title"] in ended.output
+    assert parts.keys() == {"peak", "network", "profile", "folder", "start-up", "memory"}
+    assert parts["peak"].keys() == {"bfloat16", "float32"}
+
+    speed, share = parts["network"]["one by one"], parts["network"]["one by one, of the peak in float32"]
+    assert speed["about"]["network_size"] == [32, 32] and speed["about"]["weights"] == "tiny"
+    flops = speed["about"]["flop_a_photo"]
+    assert share["median"] == pytest.approx(
+        100 * speed["median"] * flops / (parts["peak"]["float32"]["median"] * 1e12), rel=1e-3
+    )
+
+    ratio = parts["folder"]["end to end / floor"]["median"]
+    by_clock, floor = parts["folder"]["end to end, a photo"], parts["folder"]["floor, a photo"]
+    assert ratio == pytest.approx(by_clock["median"] / floor["median"])
+    assert all(parts["folder"][f"{part} alone"]["median"] > 0 for part in ("network", "decoding", "encoding"))
+
+    moments = [parts["start-up"][what]["median"] for what in fresh.MOMENTS.values()]
+    assert moments[0] > 0 and moments == sorted(moments)
+    assert "without fastai" in ended.output
+    assert [row["about"]["format"] for row in parts["memory"].values()] == ["jpg", "jpg", "tif"]
+    assert all(0.05 < row["median"] < 50 for row in parts["memory"].values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--only", "network,speed"], 2, "there is no part speed"),
+        (["--only", "deoldify"], 2, "--deoldify CHECKOUT"),
+        (["--precision", "float64", "--only", "peak"], 2, "float64"),
+        (["--weights", "nothing", "--only", "network"], 3, "no such file"),
+        (["--only", "deoldify", "--deoldify", "nowhere"], 3, "nowhere: not a checkout of github.com/jantic/DeOldify"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments, code, message):
+    ended = bench(*arguments)
+    assert ended.exit_code == code
+    errors = [line for line in ended.stderr.splitlines() if line]
+    assert len(errors) == 1 and message in errors[0]
+
+
+# The arithmetic
+
+TURN = Turn(
+    end_to_end_by_clock=0.18,
+    end_to_end=0.3,
+    network_by_clock=0.11,
+    network=0.2,
+    decoding=0.06,
+    encoding=0.04,
+    reading=0.03,
+    merging=0.02,
+    writing=0.05,
+)
+
+
+def test_floor_shares_processor_time_out_over_the_cores():
+    assert TURN.floor(cores=1) == pytest.approx(0.3)
+    assert TURN.floor(cores=2) == pytest.approx(0.15)
+    assert TURN.floor(cores=2, network_elsewhere=True) == pytest.approx(0.11)  # the GPU takes longer than the cores
+    assert TURN.floor(cores=1, network_elsewhere=True) == pytest.approx(0.11)
+    slow_codecs = Turn(**vars(TURN) | {"decoding": 0.5})
+    assert slow_codecs.floor(cores=2, network_elsewhere=True) == pytest.approx(0.27)  # now the cores do
+
+
+def test_folder_rows_say_what_the_turns_say():
+    slower = Turn(**vars(TURN) | {"end_to_end_by_clock": 0.36})
+    slowest = Turn(**vars(TURN) | {"end_to_end_by_clock": 0.6})
+    rows = {row.what.strip(): row for row in folder.rows("title", [slower, TURN, slowest], 2, False, {})}
+    assert rows["end to end"].middle == pytest.approx(1 / 0.36)
+    assert rows["floor, a photo"].middle == pytest.approx(150)
+    assert rows["end to end / floor"].middle == pytest.approx(2.4)
+    assert rows["end to end / floor"].spread == pytest.approx((1.2, 4))
+    assert rows["in processor time"].middle == pytest.approx(1)
+    assert rows["the rest, less the network"].middle == pytest.approx(0)
+    unused = rows["cores not used"]
+    assert unused.spread == pytest.approx((100 * (1 - 0.3 / 0.36), 75))
+
+
+def test_every_look_gets_its_own_picture_back_whatever_it_was_batched_with(weights, monkeypatch):
+    subject = setup.Setup("tiny", weights, "cpu", "float32", 2)
+    looks = [Image.new("L", size, level) for level, size in enumerate([(32, 32), (64, 32)] * 3)]
+    monkeypatch.setattr(
+        subject.colorizer, "paint", lambda batch: [(look.size, look.getpixel((0, 0))) for look in batch]
+    )
+    for most in (1, 2, 16):
+        assert folder._paint(subject, looks, most) == [(look.size, level) for level, look in enumerate(looks)]
+
+
+def test_ratio_is_that_of_the_medians_and_its_spread_that_of_the_turns():
+    row = ratio_row("title", "what", [4.0, 6.0, 20.0], [2.0, 1.0, 4.0])
+    assert row.middle == 3 and row.spread == (2, 6)
+
+
+def test_table_has_median_spread_and_n():
+    lines = table([Row("a title", "one", "s", [3.0, 1.0, 1234.5]), Row("another", "two", "x", [0.12345])]).splitlines()
+    assert lines[0] == "a title" and "another" in lines
+    assert lines[2].split() == ["one", "3", "s", "1", "-", "1234" if "1234 " in lines[2] else "1235", "3"]
+    assert lines[-1].split() == ["two", "0.123", "x", "0.123", "-", "0.123", "1"]
+
+
+# Weights
+
+
+def test_an_untrained_network_stands_in_for_deoldifys_and_for_no_other(monkeypatch, tmp_path):
+    monkeypatch.setenv("DEOLDIFY_LITE_WEIGHTS", str(tmp_path / "none here"))
+    monkeypatch.setattr(setup, "build_generator", lambda name: build_generator("lite", "resnet18"))
+    state = torch.get_rng_state()
+    name, path = setup.find_or_make("deep", tmp_path)
+    assert "untrained" in name
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.no_grad():
+        assert load_generator(path)(torch.randn(1, 3, 64, 64)).isfinite().all()
+    with pytest.raises(BadWeights):
+        setup.find_or_make("deeper", tmp_path)
+
+
+# DeOldify, of which nothing is here but its shape: a grey filter in its place that makes everything red.
+
+FAKE = {
+    "fastai/vision/__init__.py": "",
+    "deoldify/__init__.py": """
+        class device:
+            def set(chosen): print("DeOldify talks")
+    """,
+    "deoldify/device_id.py": """
+        class DeviceId:
+            CPU = GPU0 = None
+    """,
+    "deoldify/filters.py": """
+        class ColorizerFilter:
+            def __init__(self, learner): self.learner = learner
+        class MasterFilter:
+            def __init__(self, filters, render_factor): pass
+            def filter(self, photo, same, render_factor):
+                if render_factor == 13: raise RuntimeError("an unlucky number")
+                return photo.point([255] * 256 + [0] * 512)
+    """,
+    "deoldify/generators.py": """
+        import torch
+        def get_dummy_databunch(): return None
+        def gen_learner_deep(data, gen_loss, arch):
+            class learner: model = torch.nn.Conv2d(3, 3, 1)
+            return learner
+    """,
+}
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    for name, code in FAKE.items():
+        file = tmp_path / "checkout" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(line[8:] for line in code.splitlines()))
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def no_packages_needed(monkeypatch):
+    monkeypatch.setattr(deoldify, "NEEDED", {"cv2": "opencv-python-headless"})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+
+
+def test_deoldifys_process_answers_photo_by_photo_and_keeps_the_checkout_clean(checkout, tmp_path):
+    pytest.importorskip("cv2")
+    photo, saved, made = tmp_path / "photo.jpg", tmp_path / "saved.png", tmp_path / "made.pth"
+    Image.new("RGB", (20, 10)).save(photo)
+    before = sorted(checkout.rglob("*"))
+    with DeOldify(checkout, made, "cpu", 1, tmp_path) as original:
+        assert original.colorize(photo, 2) > 0
+        assert not saved.exists()
+        assert original.colorize(photo, 2, save=saved) > 0
+        with pytest.raises(DeOldifyFailed, match="died: RuntimeError: an unlucky number"):
+            original.colorize(photo, 13)
+    assert original.process.returncode is not None
+    assert Image.open(saved).getpixel((5, 5)) == (255, 0, 0)
+    assert torch.load(made, weights_only=True).keys() == {"weight", "bias"}
+    assert sorted(checkout.rglob("*")) == before
+
+
+def test_a_checkout_that_is_none_is_told_from_one(checkout, tmp_path, no_packages_needed):
+    deoldify.check(checkout)
+    (checkout / "deoldify" / "filters.py").unlink()
+    with pytest.raises(DeOldifyFailed, match=r"not a checkout of .*: it has no deoldify/filters.py"):
+        deoldify.check(checkout)
+    with pytest.raises(DeOldifyFailed, match="no such folder"):
+        deoldify.check(tmp_path / "nowhere")
+
+
+def test_weights_of_another_generator_are_refused(checkout, weights, no_packages_needed):
+    with pytest.raises(DeOldifyFailed, match="artistic"):
+        deoldify.check(checkout, weights)
+    with pytest.raises(BadWeights):
+        deoldify.check(checkout, Path("nowhere.pth"))
+
+
+def test_missing_packages_are_named_with_how_to_install_them(checkout, monkeypatch):
+    monkeypatch.setattr(deoldify, "NEEDED", {"json": "python", "not_here": "it", "nor_this": "that"})
+    with pytest.raises(DeOldifyFailed, match=r"needs not_here, nor_this, .*: pip install it that$"):
+        deoldify.check(checkout)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import not_here.either", "pip install not_here"),
+        ("raise OSError('full moon')", "process died: OSError: full moon"),
+    ],
+)
+def test_a_process_that_does_not_start_says_why(checkout, tmp_path, no_packages_needed, code, message):
+    (checkout / "deoldify" / "__init__.py").write_text(code)
+    with pytest.raises(DeOldifyFailed, match=message):
+        DeOldify(checkout, tmp_path / "made.pth", "cpu", 1, tmp_path)
