@@ -1,8 +1,11 @@
 """The pieces that every network here is made of."""
 
+from copy import deepcopy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 
@@ -42,13 +45,24 @@ def add_spectral_norm(module: nn.Module) -> nn.Module:
     return module
 
 
-def without_spectral_norm(module: nn.Module) -> nn.Module:
-    "Fold spectral norm into the weights of every convolution below `module`, in place, as they are in eval mode."
-    module.eval()
+def freeze_statistics(module: nn.Module) -> None:
+    "Let every BatchNorm below `module` go by the means and variances that it has, until `train()` is called again."
     for child in module.modules():
+        if isinstance(child, _BatchNorm):
+            child.eval()
+
+
+def without_spectral_norm(module: nn.Module) -> nn.Module:
+    "A copy of `module` in eval mode with spectral norm folded into the weights of every convolution below it."
+    copy = deepcopy(module).eval()
+    for child in copy.modules():
         if parametrize.is_parametrized(child, "weight"):
-            parametrize.remove_parametrizations(child, "weight")
-    return module
+            # `remove_parametrizations` would take the weight from the class, which the original still has.
+            weight, trains = child.weight.detach(), child.parametrizations.weight.original.requires_grad
+            child.__class__ = parametrize.type_before_parametrizations(child)
+            del child.parametrizations
+            child.weight = nn.Parameter(weight, trains)
+    return copy
 
 
 def plain_state(module: nn.Module) -> dict[str, Tensor]:

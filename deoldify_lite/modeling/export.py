@@ -1,0 +1,247 @@
+"""A generator as an ONNX file, for those who run it without torch: in a browser, on a phone. See docs/export.md.
+
+The file's network takes luma and gives chroma, both as a colorizer has them; all normalisation is inside. Batch, height
+and width are free. A file that does not answer as torch does is not written.
+"""
+
+import copy
+import hashlib
+import json
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from timm.layers import Conv2dSame
+from torch import Tensor, nn
+
+from .. import __version__, color
+from ..files import atomic_path
+from .backbones import SameConv
+from .fold import fold
+from .weights import SHIPPED
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+# Opset 18 with its own version of the file format: read by ONNX Runtime from 1.14 on (February 2023).
+OPSET, FILE_FORMAT = 18, 8
+STRIDE = 32  # sides that are multiples of this waste nothing
+
+# What is compared with torch: batch, height, width. Even and odd, upright and lying, one and several.
+CHECKED_SIZES = ((1, 64, 96), (2, 67, 101), (1, 97, 33))
+TOLERANCE = 1e-4
+TOLERANCE_HALF = 2e-3  # half a level of 8 bit
+
+TRACED_SIZE = (2, 1, 64, 96)  # only an example; two of the batch, since torch takes one as a constant
+AXES = ("batch", None, "height", "width")
+
+
+class ExportUnavailable(RuntimeError):
+    "A package that exporting needs is not installed. The message says which and how to get it."
+
+
+class ExportRefused(RuntimeError):
+    "The network cannot be exported, or the file does not answer as torch does. Nothing is written."
+
+
+class LumaToChroma(nn.Module):
+    "What goes into the file: luma (N, 1, H, W) in [0, 1] -> Cb and Cr (N, 2, H, W) in [-0.5, 0.5]."
+
+    def __init__(self, generator: nn.Module):
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, luma: Tensor) -> Tensor:
+        return self.generator.chroma(color.normalize(luma.expand(-1, 3, -1, -1)))
+
+
+class _OnnxSameConv(nn.Module):
+    """TensorFlow's padding as ONNX spells it.
+
+    How much is padded depends on whether a side is odd; written out as arithmetic on sizes, layer upon layer, it
+    takes torch's exporter hours and the graph dozens of nodes.
+    """
+
+    def __init__(self, conv: nn.Conv2d):
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv = self.conv
+        height, width = ((side - 1) // stride + 1 for side, stride in zip(x.shape[-2:], conv.stride))
+        inputs = [x, conv.weight] + ([] if conv.bias is None else [conv.bias])
+        attributes = {"auto_pad": "SAME_UPPER", "group": conv.groups}
+        attributes |= {"strides": conv.stride, "dilations": conv.dilation, "kernel_shape": conv.kernel_size}
+        shape = (x.shape[0], conv.out_channels, height, width)
+        return torch.onnx.ops.symbolic("Conv", inputs, attributes, dtype=x.dtype, shape=shape)
+
+
+def export_onnx(
+    generator: nn.Module, path: Path, metadata: dict[str, str] | None = None, *, half: bool = False
+) -> dict[tuple[int, int, int], float]:
+    """Write a generator to an ONNX file, atomically, after checking it against torch with ONNX Runtime.
+
+    Args:
+        generator: in eval mode, on the CPU, as `load_generator` gives it.
+        metadata: goes into the file, beside the package's version and the network's description.
+        half: store weights in float16, which halves the file. Input, output and arithmetic stay float32.
+
+    Returns:
+        The largest difference from torch's chroma for each checked size (batch, height, width).
+
+    Raises:
+        ExportUnavailable: onnx, onnxscript or onnxruntime is not installed.
+        ExportRefused: torch cannot export the network, or the file's answers are not torch's.
+        OSError: `path` cannot be written.
+    """
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise ExportUnavailable(f'exporting needs {" and ".join(missing)}: pip install "deoldify_lite[export]"')
+    import onnx
+
+    with atomic_path(path) as temporary:
+        model = trace(generator)
+        if half:
+            store_half(model)
+        describe(model, {"network": json.dumps(generator.config)} | (metadata or {}))
+        onnx.save(model, temporary)
+        differences = compare(temporary, generator)
+        worst, tolerance = max(differences.values()), TOLERANCE_HALF if half else TOLERANCE
+        if not worst <= tolerance:  # also where it is not a number
+            raise ExportRefused(f"{path}: differs from torch by {worst:.1e}, which is more than {tolerance:.0e}")
+    return differences
+
+
+def trace(generator: nn.Module) -> "ModelProto":
+    "The graph of a generator's `LumaToChroma`, BatchNorm folded in, for any batch, height and width."
+    network = LumaToChroma(_with_onnx_padding(fold(generator))).eval()
+    free = {axis: torch.export.Dim.DYNAMIC for axis, name in enumerate(AXES) if name}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter about itself
+        try:
+            program = torch.onnx.export(
+                network,
+                (torch.rand(TRACED_SIZE),),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=["luma"],
+                output_names=["chroma"],
+                dynamic_shapes=[free],
+                custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: _attention},
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise ExportRefused(f"torch cannot turn {generator.config} into ONNX: {_reason(error)}") from error
+    return _tidy(program.model_proto)
+
+
+def _reason(error: BaseException) -> str:
+    "What was at the bottom of it, in a line. The exporter's own message is a page of advice to developers."
+    while error.__cause__:
+        error = error.__cause__
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _with_onnx_padding(generator: nn.Module) -> nn.Module:
+    generator = copy.deepcopy(generator)
+    for name, module in list(generator.named_modules()):
+        if isinstance(module, (SameConv, Conv2dSame)):
+            generator.set_submodule(name, _OnnxSameConv(module))
+    return generator
+
+
+def _attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=1.0, enable_gqa=False):
+    "Attention in ONNX's words. torch's own translation takes no less than four dimensions."
+    from onnxscript import opset18 as op
+
+    *batch, rows, columns = range(len(key.shape))
+    likeness = op.MatMul(query, op.Transpose(key, perm=[*batch, columns, rows]))
+    return op.MatMul(op.Softmax(op.Mul(likeness, op.CastLike(scale, likeness)), axis=-1), value)
+
+
+def _tidy(model: "ModelProto") -> "ModelProto":
+    "Name the free axes, and drop what the exporter notes for its developers: source lines, paths, shapes in symbols."
+    graph = model.graph
+    for value in (*graph.input, *graph.output):
+        for dimension, name in zip(value.type.tensor_type.shape.dim, AXES):
+            if name:
+                dimension.dim_param = name
+    for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del item.metadata_props[:]
+        item.doc_string = ""
+    del graph.value_info[:]
+    model.ir_version = FILE_FORMAT
+    return model
+
+
+def store_half(model: "ModelProto") -> None:
+    "Store weights in float16, in place. They become float32 as the file is loaded, so nothing else changes."
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:  # biases are small and matter more
+            name, values = tensor.name, numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def describe(model: "ModelProto", metadata: dict[str, str]) -> None:
+    "Say in the file what it is and how it is used."
+    from onnx import helper
+
+    model.producer_name, model.producer_version = "deoldify_lite", __version__
+    model.doc_string = (
+        "Colour for black-and-white photographs. Resize chroma to the photo and put it on the photo's luma."
+    )
+    model.graph.input[0].doc_string = "Y of BT.601 as in JPEG, in [0, 1]"
+    model.graph.output[0].doc_string = "Cb and Cr of BT.601 as in JPEG, in [-0.5, 0.5]"
+    helper.set_model_props(model, {"deoldify_lite": __version__} | metadata)
+
+
+def about_weights(path: Path, side: int) -> dict[str, str]:
+    """Metadata of a file with the weights at `path`.
+
+    `side` advises on the network's working size: as many pixels as a square of this side.
+    """
+    if path.parent == SHIPPED:
+        licence = "MIT; about the weights see the model card (docs/model_card.md of deoldify_lite)"
+    elif path.suffix == ".safetensors":
+        licence = "the code is MIT; the weights are their maker's"
+    else:
+        licence = "MIT: DeOldify, Jason Antic"
+    return {
+        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "working_side": str(side),
+        "stride": str(STRIDE),
+        "licence": licence,
+    }
+
+
+@torch.inference_mode()
+def compare(path: Path, generator: nn.Module) -> dict[tuple[int, int, int], float]:
+    """Largest difference between the chroma of an ONNX file and that of a generator, for each of `CHECKED_SIZES`.
+
+    Raises:
+        ExportRefused: the file is not valid ONNX, or ONNX Runtime fails on it.
+    """
+    import onnx
+    import onnxruntime
+
+    network, draw = LumaToChroma(generator), torch.Generator().manual_seed(0)
+    differences = {}
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for batch, height, width in CHECKED_SIZES:
+            luma = torch.rand(batch, 1, height, width, generator=draw)
+            (chroma,) = session.run(["chroma"], {"luma": luma.numpy()})
+            differences[batch, height, width] = float((torch.from_numpy(chroma) - network(luma)).abs().max())
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+        raise ExportRefused(f"{path.name}: ONNX Runtime cannot use what was exported: {error}") from error
+    return differences
