@@ -7,7 +7,6 @@ Exit codes: 0 all well, 1 some photos failed or training went wrong, 2 wrong usa
 import errno
 import logging
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -239,7 +238,6 @@ def nogan(
     The same command goes on where it was interrupted.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated")  # fastai's, not the user's to mend
     from .device import DeviceUnavailable
     from .modeling.weights import BadWeights
     from .training.errors import StageMissing, TrainingError

@@ -1,12 +1,17 @@
 """A file is there in full or not at all, whatever happens while it is written."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from deoldify_lite.files import UMASK, atomic_path, write_atomically
+from deoldify_lite import files
+from deoldify_lite.files import TEMPORARY, UMASK, atomic_path, remove_leftovers, write_atomically
 
 
 def test_writes_text_and_bytes_into_folders_that_it_makes(tmp_path):
@@ -67,3 +72,119 @@ def test_a_disk_without_permissions_is_no_obstacle(tmp_path, monkeypatch):
 def test_names_that_are_long_or_no_text(tmp_path, name):
     write_atomically(tmp_path / name, "new")
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+# What the killed leave behind.
+
+needs_locks = pytest.mark.skipif(files.fcntl is None, reason="no file locks on this system")
+WRITER = """
+import sys, time
+from pathlib import Path
+from deoldify_lite.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half of the n")
+    print(temporary, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_file_that_is_written_is_no_leftover(tmp_path):
+    with atomic_path(tmp_path / "a.jpg") as temporary:
+        temporary.write_text("n")
+        remove_leftovers(tmp_path)
+        temporary.write_text("new")  # by another handle than the one that holds the lock
+        remove_leftovers(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
+    assert (tmp_path / "a.jpg").read_text() == "new"
+
+
+@needs_locks
+def test_a_leftover_is_removed_once_its_writer_was_killed(tmp_path):
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path / f"{name}.jpg"], stdout=subprocess.PIPE, text=True)
+        for name in "ab"
+    ]
+    try:
+        first, second = (Path(writer.stdout.readline().strip()) for writer in writers)
+        remove_leftovers(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([first, second])
+
+        writers[0].send_signal(signal.SIGKILL)
+        writers[0].wait()
+        assert first.exists()
+        remove_leftovers(tmp_path)
+        assert list(tmp_path.iterdir()) == [second]
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+
+
+@needs_locks
+def test_only_leftovers_are_removed(tmp_path):
+    others = {tmp_path / name for name in ("a.jpg", ".hidden.jpg", ".tmp-of-somebody-else", "x")}
+    for path in others:
+        path.touch()
+    (tmp_path / f"{TEMPORARY}folder").mkdir()
+    (tmp_path / f"{TEMPORARY}nobodys.jpg").touch()
+    remove_leftovers(tmp_path)
+    assert set(tmp_path.iterdir()) == others | {tmp_path / f"{TEMPORARY}folder"}
+    remove_leftovers(tmp_path / "missing")
+    remove_leftovers(tmp_path / "a.jpg")
+
+
+@needs_locks
+def test_writers_and_cleaners_at_once(tmp_path):
+    "A file may be seen by a cleaner in the moment before its writer locks it: then the writer takes another."
+    ready = threading.Event()
+    over = threading.Event()
+
+    def clean():
+        while not over.is_set():
+            remove_leftovers(tmp_path)
+            ready.set()
+
+    cleaners = [threading.Thread(target=clean) for _ in range(2)]
+    for cleaner in cleaners:
+        cleaner.start()
+    try:
+        ready.wait()
+        for i in range(200):
+            write_atomically(tmp_path / str(i), str(i))
+    finally:
+        over.set()
+        for cleaner in cleaners:
+            cleaner.join()
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {str(i): str(i) for i in range(200)}
+
+
+@needs_locks
+def test_a_file_that_is_taken_before_it_is_locked(tmp_path, monkeypatch):
+    flock, taken = files.fcntl.flock, []
+
+    def late(file, how):
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        flock(file, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    write_atomically(tmp_path / "a", "new")
+    assert len(taken) == 1 and (tmp_path / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("kind", ["disk", "system"])
+def test_without_locks_files_are_written_and_leftovers_stay(tmp_path, monkeypatch, kind):
+    def refuse(*args):
+        raise OSError(38, "Function not implemented")
+
+    if kind == "system":
+        monkeypatch.setattr(files, "fcntl", None)
+    elif files.fcntl:
+        monkeypatch.setattr(files.fcntl, "flock", refuse)
+    (tmp_path / f"{TEMPORARY}perhaps somebodys").touch()
+    with atomic_path(tmp_path / "a") as temporary:
+        temporary.write_text("new")
+        remove_leftovers(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{TEMPORARY}perhaps somebodys", "a"]
+    assert (tmp_path / "a").read_text() == "new"

@@ -1,0 +1,125 @@
+"""Ray: the same results, report and exit codes as without it, by two processes that may die."""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from deoldify_lite import cli
+
+pytest.importorskip("ray.data", reason="Ray is an extra")
+pytestmark = pytest.mark.usefixtures("one_thread")
+SCRIPT = Path(__file__).parents[1] / "scripts" / "colorize_ray.py"
+
+
+@pytest.fixture(autouse=True)
+def pillow_limit(monkeypatch):
+    """The command lifts it for its own process, which here is that of the tests."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+
+@pytest.fixture
+def script():
+    """The script as a module, that Ray takes along to its processes since they cannot import it."""
+    spec = importlib.util.spec_from_file_location("colorize_ray", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(script, weights):
+    def run(*arguments):
+        app = typer.Typer()
+        app.command()(script.colorize)
+        return CliRunner().invoke(app, [f"--weights={weights}", "--render-factor=2", *map(str, arguments)])
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """Good ones, bad ones, names that are no text, and two with one result."""
+    names = [f"{'xyz'[i % 3]}/{i:02}.png" for i in range(12)]
+    names += [os.fsdecode(b"\xff\xfe.png"), "same.gif", "same.gif.png"]
+    for i, name in enumerate(names):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            Image.linear_gradient("L").resize((32 + i, 32)).save(file, "GIF" if name.endswith("gif") else "PNG")
+    (tmp_path / "in" / "x" / "bad.jpg").write_text("Dear grandmother")
+    return tmp_path / "in"
+
+
+def report_of(path: Path) -> dict[str, dict]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    by_input = {line["input"]: {k: v for k, v in line.items() if k != "seconds"} for line in lines}
+    assert len(by_input) == len(lines)
+    return by_input
+
+
+def test_with_two_actors_as_without(run, photos, tmp_path, weights):
+    flags = [f"--weights={weights}", "--render-factor=2", "--report", str(tmp_path / "plain.jsonl"), "-r"]
+    plain = CliRunner().invoke(cli.app, ["colorize", str(photos), str(tmp_path / "out"), *flags])
+    expected = report_of(tmp_path / "plain.jsonl")
+    results = {p.relative_to(tmp_path / "out"): p.read_bytes() for p in (tmp_path / "out").rglob("*.*")}
+    (tmp_path / "out").rename(tmp_path / "plain")
+
+    result = run("-r", "--actors=2", photos, tmp_path / "out", "--report", tmp_path / "ray.jsonl")
+    assert result.exit_code == plain.exit_code == 1
+    assert report_of(tmp_path / "ray.jsonl") == expected
+    assert sorted(result.stdout.splitlines()) == sorted(plain.stdout.splitlines())
+    assert sorted(result.stderr.splitlines()) == sorted(plain.stderr.splitlines())
+    found = {p.relative_to(tmp_path / "out"): p.read_bytes() for p in (tmp_path / "out").rglob("*.*")}
+    assert found.keys() == results.keys() and len(found) == 14
+    for name in found:
+        with Image.open(tmp_path / "out" / name) as ours, Image.open(tmp_path / "plain" / name) as theirs:
+            assert ours.size == theirs.size and ours.mode == theirs.mode == "RGB"
+
+
+def test_a_photo_that_takes_its_process_down_fails_alone(run, script, photos, tmp_path, monkeypatch):
+    """... while what is there already is skipped."""
+
+    class Fragile(script.Painter):
+        def paint(self, jobs):
+            if any(job.input.name == "07.png" for job in jobs):
+                os._exit(1)
+            return super().paint(jobs)
+
+    monkeypatch.setattr(script, "Painter", Fragile)
+    (tmp_path / "out" / "x").mkdir(parents=True)
+    (tmp_path / "out" / "x" / "00.png").write_bytes(b"done before")
+    (photos / "x" / "bad.jpg").unlink()
+    result = run("-r", "--actors=1", photos, tmp_path / "out", "--report", tmp_path / "ray.jsonl")
+    report = report_of(tmp_path / "ray.jsonl")
+    failed = {Path(name).name: line["error"] for name, line in report.items() if line["status"] == "failed"}
+    assert failed.keys() == {"07.png", "same.gif.png"}
+    assert failed["07.png"] == "the process that worked on it died"
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "12 done, 1 skipped, 2 failed")
+    assert not (tmp_path / "out" / "y" / "07.png").exists()
+
+
+def test_what_makes_no_sense_needs_no_ray(run, photos, tmp_path):
+    for arguments, code, sentence in (
+        ((tmp_path / "missing", tmp_path / "out"), 2, "no such file or folder"),
+        ((photos / "x", photos / "x"), 2, "the folder of the originals"),
+        ((photos / "x", tmp_path / "out", "--weights=missing.pth"), 3, "no such file"),
+        ((photos / "x", tmp_path / "out", "--address=127.0.0.1:1"), 3, "no Ray at 127.0.0.1:1: "),
+        ((photos / "x", tmp_path / "out", "--address=nowhere"), 3, "no Ray at nowhere: an address is HOST:PORT"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == code, result.stderr
+        assert result.stderr.startswith("error: ") and sentence in result.stderr
+        assert len(result.stderr.splitlines()) == 1 and result.stdout == ""
+
+
+def test_without_ray_it_says_what_to_install(run, photos, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = run(photos, tmp_path / "out")
+    assert result.exit_code == 3 and 'pip install "deoldify_lite[ray]"' in result.stderr
