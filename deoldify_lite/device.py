@@ -55,6 +55,16 @@ def pick_precision(device: torch.device, name: str = "auto") -> torch.dtype:
     return PRECISIONS[name]
 
 
+def memory_in_use(device: torch.device) -> dict[str, float]:
+    "Memory in MB that the process holds now, and the most that it ever held on a CUDA device."
+    import psutil
+
+    used = {"memory/process_mb": psutil.Process().memory_info().rss / 1e6}
+    if device.type == "cuda":
+        used["memory/cuda_peak_mb"] = torch.cuda.max_memory_allocated(device) / 1e6
+    return used
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
     "Run the network in `dtype` with float32 master weights; does nothing for float32."
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

@@ -18,6 +18,9 @@ class Networks:
     generator: str = "lite"  # lite, deep or wide
     encoder: str = "resnet34"  # of lite: any torchvision ResNet or timm feature backbone
     pretrained: bool = True  # start the encoder from ImageNet weights
+    attention: bool = True  # of lite: self-attention at an eighth of the picture's side (Zhang et al. 2018)
+    start: str = ""  # start from these weights instead: lite, or a file
+    frozen_statistics: bool = False  # BatchNorm keeps the means and variances that the start knows
     critic_width: int = 256  # channels of the critic's first convolution
 
 
@@ -72,6 +75,7 @@ class GeneratorStage:
     share: float = 1.0
     frozen: bool = False  # train the decoder alone (the encoder's BatchNorm still learns)
     features: float = 1.0  # factor on the feature terms; 0 trains on pixels alone, several times as fast
+    window: float = 1.0  # side of the part of each crop on which features are compared; smaller is faster
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Gan:
     max_critic_steps: int = 20  # ... but not for ever
     adversarial: float = 1.0
     feature: float = 2.0
+    window: float = 1.0  # as in a generator stage
     ema: float = 0.999  # decay of the averaged weights that are saved
     save_every: int = 100  # generator steps
     score_photos: int = 96  # validation photos that each saved generator is scored on
@@ -144,7 +149,7 @@ class Schedule:
         """
         schedule = self
         for path, value in changes.items():
-            schedule = _changed(schedule, path.split("."), value, path)
+            schedule = changed(schedule, path.split("."), value, path)
         return schedule
 
     def to_yaml(self) -> str:
@@ -196,20 +201,20 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _changed(node: Any, path: list[str], value: str, where: str) -> Any:
-    "A copy of `node` in which the field at `path` has the value that the text `value` stands for."
+def changed(node: Any, path: list[str], value: str, where: str) -> Any:
+    "A copy of the dataclass `node` in which the field at `path` has the value that the text `value` stands for."
     name, *rest = path
     if isinstance(node, tuple):
         names = [str(i) for i in range(len(node))] + [getattr(item, "name", None) for item in node]
         if name not in names:
             raise ValueError(f"{where}: no entry {name!r}; there are {', '.join(n for n in names if n)}")
         i = names.index(name) % len(node)
-        new = _changed(node[i], rest, value, where) if rest else _build(type(node[i]), yaml.safe_load(value), where)
+        new = changed(node[i], rest, value, where) if rest else _build(type(node[i]), yaml.safe_load(value), where)
         return (*node[:i], new, *node[i + 1 :])
     if name not in (known := [f.name for f in fields(node)] if is_dataclass(node) else []):
         raise ValueError(f"{where}: no field {name!r}; there are {', '.join(known) or 'none'}")
     if rest:
-        return replace(node, **{name: _changed(getattr(node, name), rest, value, where)})
+        return replace(node, **{name: changed(getattr(node, name), rest, value, where)})
     return replace(node, **{name: _build(get_type_hints(type(node))[name], yaml.safe_load(value), where)})
 
 
@@ -271,10 +276,12 @@ def _presets() -> dict[str, Schedule]:
                 GeneratorStage("64-pixels", 64, 32, 1e-3, 1e-4, pct_start=0.2, epochs=2.0, features=0.0),
                 GeneratorStage("64", 64, 32, 5e-4, 5e-5, pct_start=0.1),
                 GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
+                GeneratorStage("128", 128, 16, 3e-4, 3e-5, pct_start=0.1, epochs=1.5, window=0.5),
             ),
-            critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
+            critic_stages=(CriticStage("128", 128, 32, 5e-4, epochs=3.0),),
             gan=Gan(
-                size=96,
+                size=128,
+                window=0.5,
                 batch=16,
                 lr=5e-5,
                 share=0.12,
@@ -284,6 +291,35 @@ def _presets() -> dict[str, Schedule]:
                 feature=1.0,
             ),
         ),
+        "finetune": Schedule(
+            preset="finetune",
+            # Few photos, say 50 to 500, cannot teach which thing has which colour; weights that know it can learn from
+            # them how these photos differ. So: their network, low rates, no stage that is frozen or small. BatchNorm
+            # would forget within some steps what many photos look like, and the colours with it.
+            networks=Networks(encoder="tf_efficientnet_lite2", start="lite", frozen_statistics=True, critic_width=64),
+            loss=Loss(network="vgg16", pixel=1.5, features=(0.5, 1.0, 2.0), vivid=1.0),
+            augment=Augment(zoom=1.5, saturation=0.1),  # every photo is seen a dozen times, never twice the same
+            grey=GreyVariety(probability=0.5),
+            generator_stages=(
+                GeneratorStage("128", 128, 8, 1e-4, 1e-5, pct_start=0.1, epochs=12.0, window=0.5),  # at 50, 70 steps
+            ),
+            generate=Generate(share=1.0, batch=8),
+            critic_stages=(CriticStage("128", 128, 8, 3e-4, epochs=8.0),),
+            # A critic soon knows so few photos by heart. The phase is one pass over them; the inflection point may
+            # well be its very beginning.
+            gan=Gan(
+                size=128,
+                window=0.5,
+                batch=8,
+                lr=2e-5,
+                share=1.0,
+                max_critic_steps=4,
+                save_every=5,
+                ema=0.9,
+                feature=1.0,
+            ),
+            validation=0.1,  # a fiftieth of 50 would be a single photo
+        ),
         "smoke": Schedule(
             preset="smoke",
             networks=Networks(encoder="test_resnet", pretrained=False, critic_width=8),
@@ -291,8 +327,8 @@ def _presets() -> dict[str, Schedule]:
             grey=GreyVariety(probability=0.5),
             generator_stages=(
                 GeneratorStage("32-frozen", 32, 4, 1e-3, 1e-4, frozen=True),
-                GeneratorStage("32", 32, 4, 1e-3, 1e-4),
-                GeneratorStage("64", 64, 4, 3e-4, 3e-5),
+                GeneratorStage("32", 32, 4, 1e-3, 1e-4, epochs=4.0),
+                GeneratorStage("64", 64, 4, 1e-3, 1e-4, epochs=2.0),
             ),
             generate=Generate(share=1.0, batch=4),
             critic_stages=(CriticStage("64", 64, 4, 1e-3, epochs=2),),
@@ -306,7 +342,7 @@ PRESETS = tuple(_presets())
 
 
 def preset(name: str) -> Schedule:
-    """A schedule by name: artistic, stable, video (DeOldify's), lite, smoke.
+    """A schedule by name: artistic, stable, video (DeOldify's), lite, finetune (from lite, on few photos), smoke.
 
     Raises:
         ValueError: no such preset.

@@ -21,20 +21,21 @@ def bench(
     stage: Annotated[str, typer.Option(help="Name of a generator stage of that preset.")] = "64",
     steps: Annotated[int, typer.Option(help="Steps of each kind, measured in turns.")] = 10,
     device: Annotated[str, typer.Option(help="As for training.")] = "auto",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="As for training.")] = None,
 ) -> None:
     """Print samples per second, median and range over the steps, real and synthetic in turns, and their ratio."""
     import torch
 
     from deoldify_lite import preset as schedule_of
     from deoldify_lite.training.run import Run
-    from deoldify_lite.training.stages import generator_learner, generator_stage, trainable_generator
+    from deoldify_lite.training.stages import generator_learner
 
-    schedule = schedule_of(preset)
+    schedule = schedule_of(preset).override(dict(change.split("=", 1) for change in set_ or ()))
     index = [s.name for s in schedule.generator_stages].index(stage)
     spec = schedule.generator_stages[index]
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), schedule, tuple(photos), device=device)
-        learn = generator_learner(generator_stage(run, index), spec, trainable_generator(run, None))
+        learn = generator_learner(run, index)
         batches = learn.dls.train
         fixed = batches.batch(0)
         times: dict[str, list[float]] = {"real": [], "synthetic": []}

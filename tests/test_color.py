@@ -37,3 +37,39 @@ def test_devices_and_precisions_by_name():
     assert pick_precision(torch.device("cpu")) in (torch.float32, torch.bfloat16)
     with pytest.raises(ValueError, match="float8"):
         pick_precision(torch.device("cpu"), "float8")
+
+
+def test_lab_of_known_colours():
+    """White, black, middle grey and the primaries, as in every table of sRGB under D65."""
+    known = {
+        (1.0, 1.0, 1.0): (100.0, 0.0, 0.0),
+        (0.0, 0.0, 0.0): (0.0, 0.0, 0.0),
+        (0.5, 0.5, 0.5): (53.39, 0.0, 0.0),
+        (1.0, 0.0, 0.0): (53.24, 80.09, 67.20),
+        (0.0, 1.0, 0.0): (87.73, -86.18, 83.18),
+        (0.0, 0.0, 1.0): (32.30, 79.19, -107.86),
+    }
+    rgb = torch.tensor(list(known))[:, :, None, None]
+    assert torch.allclose(color.rgb_to_lab(rgb)[..., 0, 0], torch.tensor(list(known.values())), atol=0.02)
+
+
+def test_lab_agrees_with_scikit_image():
+    reference = pytest.importorskip("skimage.color")
+    rgb = torch.rand(3, 40, 30, generator=torch.Generator().manual_seed(0))
+    rgb[:, :, :10] *= 0.02  # the dark end, where the curves are straight
+    theirs = reference.rgb2lab(rgb.permute(1, 2, 0).numpy())
+    assert np.abs(color.rgb_to_lab(rgb).permute(1, 2, 0).numpy() - theirs).max() < 1e-3
+
+
+def test_lab_has_an_inverse_and_finite_gradients():
+    """Black and what sRGB cannot show included."""
+    rgb = torch.cat([torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4), torch.rand(2, 3, 4, 4)]).requires_grad_()
+    again = color.lab_to_rgb(color.rgb_to_lab(rgb))
+    assert torch.allclose(again, rgb, atol=1e-4)
+    again.sum().backward()
+    assert torch.isfinite(rgb.grad).all()
+    wild = (torch.rand(2, 3, 4, 4) * 300 - 150).requires_grad_()
+    color.lab_to_rgb(wild).sum().backward()
+    assert torch.isfinite(wild.grad).all()
+    half = color.rgb_to_lab(torch.rand(1, 3, 4, 4).bfloat16())
+    assert half.dtype == torch.float32

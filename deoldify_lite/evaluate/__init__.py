@@ -1,1 +1,1 @@
-"""How good is a colorized picture? Metrics."""
+"""How good are colorized pictures? Figures, kept between runs, and a report with pictures side by side."""

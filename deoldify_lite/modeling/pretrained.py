@@ -87,3 +87,57 @@ def load_features(name: str, file: Path | None = None) -> nn.Sequential:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # in place, it would overwrite the activation that was just taken
     return network.eval().requires_grad_(False)
+
+
+def load_embedding(name: str, file: Path | None = None) -> tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]:
+    """timm's network `name` without its classifier, frozen, in eval mode: (N, 3, size, size) -> pooled (N, C).
+
+    Returns the network, the size of its input, and the mean and standard deviation that its input should have.
+
+    Raises:
+        ValueError: timm has no such network.
+        WeightsUnavailable, BadWeights: as `load_pretrained_encoder`.
+    """
+    import timm
+
+    if not timm.is_model(name):
+        raise ValueError(f"network {name!r}: timm has none of that name")
+    network = timm.create_model(name, num_classes=0)
+    state, source = _state(name, file, lambda: timm.create_model(name, pretrained=True, num_classes=0).state_dict())
+    wanted = network.state_dict()
+    load_strictly(network, {k: v for k, v in state.items() if k in wanted}, source)
+    about = network.pretrained_cfg
+    return network.eval().requires_grad_(False), about["input_size"][-1], tuple(about["mean"]), tuple(about["std"])
+
+
+def load_inception(file: Path | None = None) -> nn.Module:
+    """torchmetrics' Inception v3 for FID, with the weights that torch-fidelity took over from TensorFlow.
+
+    Raises:
+        WeightsUnavailable: torch-fidelity is not installed, or offline and not in any cache.
+        BadWeights: `file` is damaged or holds another network.
+    """
+    import io
+
+    import torch
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+    except ImportError as error:
+        raise WeightsUnavailable(
+            "torch-fidelity, which has FID's Inception network, is not installed: pip install torch-fidelity"
+        ) from error
+
+    def fetch() -> dict[str, Tensor]:
+        return torch.hub.load_state_dict_from_url(URL_INCEPTION_V3, map_location="cpu", weights_only=True)
+
+    state, source = _state("inception_fid", file, fetch)
+    # The class wants a file, which it would read as a pickle; it gets one of our own making.
+    safe = io.BytesIO()
+    torch.save({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, safe)
+    safe.seek(0)
+    try:
+        return NoTrainInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"], safe)
+    except RuntimeError as error:
+        raise BadWeights(f"{source}: weights of another network than FID's Inception") from error

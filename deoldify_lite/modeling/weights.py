@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..files import write_atomically
 from .generator import build_generator
 from .layers import plain_state
+from .pix2pix import Pix2Pix
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 PUBLISHED = {"deep": "ColorizeArtistic_gen.pth", "wide": "ColorizeStable_gen.pth"}
@@ -76,11 +77,16 @@ def load_generator(name_or_path: str | Path = "lite", device: str | torch.device
     config, state = _read_deoldify(path) if is_pickle else read_safetensors(path)
     try:
         with torch.device("meta"):  # no time spent on random weights; the encoder's dry run needs no numbers either
-            generator = build_generator(**config)
+            generator = _build(**config)
     except (TypeError, ValueError) as error:
         raise BadWeights(f"{path}: not a generator that this version knows: {config}") from error
     load_strictly(generator, state, path)
     return generator.to(device).eval()
+
+
+def _build(architecture: str, **options) -> nn.Module:
+    "The untrained network that a file's description speaks of."
+    return Pix2Pix(**options) if architecture == "pix2pix" else build_generator(architecture, **options)
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -5,6 +5,7 @@ checkpoint holds networks, optimisers and one number, and no state of any random
 """
 
 from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,14 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
 
 
 def first_difference(old: Any, new: Any, where: str = "") -> str | None:
-    "The first place where two nested structures differ, as text; None where they are equal."
+    """The first place where two nested structures differ, as text; None where they are equal.
+
+    `old` is in plain types, as it was stored; `new` may have dataclasses in it. A field of theirs that `old` lacks came
+    after it was stored and counts as having been at its default, which is to leave things as they were.
+    """
+    if isinstance(old, dict) and is_dataclass(new):
+        old = {f.name: f.default for f in fields(new) if f.default is not MISSING} | old
+        new = {f.name: getattr(new, f.name) for f in fields(new)}
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             if found := first_difference(old.get(key), new.get(key), f"{where}.{key}" if where else str(key)):

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .. import color
+from ..device import memory_in_use
 from ..files import write_atomically
 from ..modeling.generator import build_generator
+from ..modeling.layers import freeze_statistics
 from ..modeling.weights import read_safetensors, save_weights
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import batch_index, jitter
@@ -82,7 +84,8 @@ class GanPhase:
         self.generator, self.critic = generator, critic
         self.painter = Painter(generator, run.precision)
         self.judge = InPrecision(critic, run.precision)
-        self.feature_loss = LossInPrecision(FeatureLoss(schedule.loss).to(run.device), run.precision)
+        feature_loss = FeatureLoss(schedule.loss, window=self.spec.window).to(run.device)
+        self.feature_loss = LossInPrecision(feature_loss, run.precision)
         self.encoder = generator.encoder.requires_grad_(False)  # what it knows of ImageNet must not drift
         rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
         decoder = [p for p in generator.parameters() if p.requires_grad]
@@ -95,6 +98,12 @@ class GanPhase:
         self.generator_steps = self.all_steps = 0
         self.photos = run.pack(self.spec.size)
         self.members = run.split(self.photos).train
+
+    @property
+    def rates(self) -> dict[str, float]:
+        "Both learning rates, by the names that they have in the stages before."
+        optimizers = {"decoder": self.generator_opt, "critic": self.critic_opt}
+        return {f"rate/{name}": optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
 
     @property
     def state(self) -> dict:
@@ -149,15 +158,19 @@ class GanPhase:
     def generator_step(self, grey: Tensor, truth: Tensor) -> dict[str, float]:
         "The generator learns to please the critic and the feature loss; its encoder stays as it is."
         with only_training(self.generator, self.critic, self.encoder):
+            if self.schedule.networks.frozen_statistics:
+                freeze_statistics(self.generator)
             painted = channels_last(self.painter.paint(grey, truth))
             fooling = adversarial_loss(self.judge(painted))
             feature = self.feature_loss(painted, color.normalize(truth))
-            self._learn(self.spec.adversarial * fooling + self.spec.feature * feature, self.generator_opt)
+            loss = self.spec.adversarial * fooling + self.spec.feature * feature
+            self._learn(loss, self.generator_opt)
         self.ema.update(self.generator)
         self.generator_steps += 1
         self.switcher.after_generator()
         parts = {f"generator/{name}": value for name, value in self.feature_loss.parts.items()}
-        return {"generator/adversarial": fooling.detach(), "generator/feature_loss": feature.detach(), **parts}
+        whole = {"generator/loss": loss, "generator/adversarial": fooling, "generator/feature_loss": feature}
+        return {name: value.detach() for name, value in whole.items()} | parts
 
     def _learn(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         if not math.isfinite(float(loss.detach())):
@@ -188,6 +201,7 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
         phase.load_state(checkpoint["phase"])
 
     steps = max(1, round(len(phase.members) * spec.share / spec.batch))
+    stage.first_step = phase.all_steps
     contenders = Contenders(stage, phase)
     if phase.generator_steps == 0:
         contenders.save_and_score()
@@ -196,8 +210,10 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
     bar = tqdm(total=steps, initial=phase.generator_steps, desc=stage.name, unit="step", disable=None)
     try:
         while phase.generator_steps < steps:
-            is_generator = not phase.switcher.critics_turn
-            stage.record(phase.all_steps + 1, phase.step() | {"generator_trains": float(is_generator)})
+            is_generator, step_began = not phase.switcher.critics_turn, time.monotonic()
+            figures = phase.step() | {"generator_trains": float(is_generator)} | phase.rates
+            figures["samples_per_second"] = spec.batch / (time.monotonic() - step_began)
+            stage.record(phase.all_steps, figures | memory_in_use(run.device))
             bar.update(is_generator)
             if is_generator and (phase.generator_steps % spec.save_every == 0 or phase.generator_steps == steps):
                 contenders.save_and_score()
@@ -242,7 +258,7 @@ class Contenders:
         self.scorer = Scorer(channels_last(grey), truth, untrained=run.schedule.loss.network == "untrained")
         networks = run.schedule.networks
         self.network = (
-            build_generator(networks.generator, networks.encoder)
+            build_generator(networks.generator, networks.encoder, networks.attention)
             .to(run.device, memory_format=torch.channels_last)
             .eval()
         )

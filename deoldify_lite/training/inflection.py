@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from .. import color
-from ..evaluate.metrics import Lpips, Vgg16Features, colourfulness, frechet_distance
+from ..evaluate.features import Vgg16Features
+from ..evaluate.metrics import Lpips, colourfulness, frechet_distance
 from ..files import atomic_path
 from ..modeling.pretrained import WeightsUnavailable
 from .losses import feature_network

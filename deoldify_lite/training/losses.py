@@ -34,13 +34,15 @@ def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
 class FeatureLoss(nn.Module):
     """L1 on pixels and on activations of a pretrained network (Johnson et al. 2016, arXiv:1603.08155).
 
-    Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `parts` keeps each
-    term's last value.
+    Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
+    the share of the side on which features are compared while training, at a place drawn anew each time from torch's
+    own generator: VGG costs several times what a light generator does. Without gradients all is compared. `parts`
+    keeps each term's last value.
     """
 
-    def __init__(self, loss: Loss, scale: float = 1.0, weights_file: Path | None = None):
+    def __init__(self, loss: Loss, scale: float = 1.0, window: float = 1.0, weights_file: Path | None = None):
         super().__init__()
-        self.loss = loss
+        self.loss, self.window = loss, window
         self.weights = [scale * weight for weight in loss.features]
         self.network = feature_network(loss.network, weights_file).to(memory_format=torch.channels_last)
         self.taps = TAPS[loss.network]
@@ -57,12 +59,21 @@ class FeatureLoss(nn.Module):
     def forward(self, painted: Tensor, truth: Tensor) -> Tensor:
         parts = {"pixel": self.loss.pixel * self._pixel(painted, truth)}
         if any(self.weights):
+            painted, truth = self._part(painted, truth)
             with torch.no_grad():
                 wanted = self.activations(truth)
             for i, (ours, theirs, weight) in enumerate(zip(self.activations(painted), wanted, self.weights)):
                 parts[f"feature_{i + 3}"] = weight * F.l1_loss(ours.float(), theirs.float())
         self.parts = {k: v.detach() for k, v in parts.items()}
         return sum(parts.values())
+
+    def _part(self, *pictures: Tensor) -> list[Tensor]:
+        "The same random part of each picture, `window` of the side."
+        if self.window == 1 or not torch.is_grad_enabled():
+            return list(pictures)
+        sides = [round(self.window * side) for side in pictures[0].shape[-2:]]
+        top, left = (int(torch.randint(whole - s + 1, ())) for whole, s in zip(pictures[0].shape[-2:], sides))
+        return [p[..., top : top + sides[0], left : left + sides[1]] for p in pictures]
 
     def _pixel(self, painted: Tensor, truth: Tensor) -> Tensor:
         difference = (painted.float() - truth.float()).abs()

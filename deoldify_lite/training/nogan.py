@@ -29,6 +29,7 @@ from .stages import (
     pretrain_generator,
     pretrained_generator,
 )
+from .start import keep_start
 
 log = logging.getLogger(__name__)
 STAGES = ("generator", "generate", "critic", "gan", "all")
@@ -46,6 +47,7 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
         raise TrainingError("NoGAN training is one process so far: start it without torchrun or accelerate launch")
     _check_all(run)
     run.keep()
+    keep_start(run.folder, run.schedule.networks)
     if stage in ("generator", "all"):
         pretrain_generator(run)
         _publish(run)

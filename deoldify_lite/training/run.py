@@ -15,12 +15,13 @@ from tensorboardX import SummaryWriter
 from .. import color
 from ..device import pick_device, pick_precision
 from ..files import write_atomically
-from ..schedule import Schedule, preset
+from ..schedule import Networks, Schedule, preset
 from ..sources import NoPhotos, list_sources
 from .checkpoint import first_difference
 from .data import Pack, Split, pack, step_generator
 from .errors import WrongCheckpoint
 from .grey import clean_grey
+from .start import content_hash, start_from, start_weights
 
 log = logging.getLogger(__name__)
 SCHEDULE, PHOTOS = "schedule.yaml", "photos.json"
@@ -69,7 +70,7 @@ class Run:
         return Split.of(photos, self.schedule.validation)
 
     def stage(self, name: str, recipe: dict[str, Any]) -> "Stage":
-        return Stage(self, name, json.loads(json.dumps(recipe)))
+        return Stage(self, name, recipe)
 
     def fixed_batch(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         "A few validation photos, always the same: normalised clean grey, truth in [0, 1], both (N, 3, size, size)."
@@ -82,18 +83,21 @@ class Run:
 
 def open_run(
     folder: Path,
-    photos: Sequence[Path],
-    preset_name: str | None,
-    changes: Sequence[str],
-    repeats: int | None,
+    photos: Sequence[Path] = (),
+    preset_name: str | None = None,
+    changes: Sequence[str] = (),
+    repeats: int | None = None,
+    start: str = "",
     **settings: Any,
 ) -> Run:
     """A run in `folder`: the schedule and photos that it remembers, or new ones.
 
-    `changes` are texts `field=value` for `Schedule.override`; `settings` go to `Run`.
+    `changes` are texts `field=value` for `Schedule.override`; `start` is a name or a file of weights to start from
+    instead of ImageNet's, whose network it then is; `settings` go to `Run`.
 
     Raises:
-        ValueError: unknown preset or field, or a preset other than the one that the run was begun with.
+        ValueError: unknown preset or field, or a preset or start other than the one that the run was begun with.
+        BadWeights: there are no such weights to start from.
     """
     stored = folder / SCHEDULE
     if stored.exists():
@@ -106,13 +110,21 @@ def open_run(
         schedule = preset(preset_name or "lite")
     if wrong := [change for change in changes if "=" not in change]:
         raise ValueError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance gan.lr=2e-5")
-    schedule = schedule.override(dict(change.split("=", 1) for change in changes))
+    fields = dict(change.split("=", 1) for change in changes)
+    start = fields.pop("networks.start", start)
+    schedule = schedule.override(fields)
+    if start:
+        schedule = replace(schedule, networks=start_from(start, schedule.networks, folder))
     if repeats is not None:
         schedule = replace(schedule, repeats=repeats)
-    remembered = folder / PHOTOS
-    if not photos and remembered.exists():
-        photos = [Path(p) for p in json.loads(remembered.read_text())]
-    return Run(folder, schedule, tuple(photos), **settings)
+    return Run(folder, schedule, remembered_photos(folder, photos), **settings)
+
+
+def remembered_photos(folder: Path, photos: Sequence[Path]) -> tuple[Path, ...]:
+    "Where the photos are: `photos`, or, without any, where the run in `folder` had them."
+    if not photos and (folder / PHOTOS).exists():
+        photos = [Path(p) for p in json.loads((folder / PHOTOS).read_text())]
+    return tuple(photos)
 
 
 @dataclass
@@ -124,7 +136,13 @@ class Stage:
 
     run: Run
     name: str
-    recipe: dict[str, Any]
+    made_of: dict[str, Any]  # all that decides what the stage gives: parts of the schedule, numbers, texts
+    first_step: int | None = None  # that is still to do, where it is known
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        "`made_of` in plain types, as it is stored."
+        return json.loads(json.dumps(self.made_of, default=asdict))
 
     @property
     def folder(self) -> Path:
@@ -152,7 +170,7 @@ class Stage:
         return True
 
     def check(self, recipe: dict[str, Any]) -> None:
-        if difference := first_difference(recipe, self.recipe):
+        if difference := first_difference(recipe, self.made_of):
             raise WrongCheckpoint(
                 f"{self.folder} was made by another schedule: {difference}. Go on with the schedule in "
                 f"{self.run.folder / 'schedule.yaml'}, give another --run, or delete that folder"
@@ -168,7 +186,9 @@ class Stage:
     @cached_property
     def board(self) -> SummaryWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
-        writer = SummaryWriter(str(self.folder))
+        # TensorBoard forgets what a killed run recorded of steps that are done again now.
+        again = None if self.first_step is None else self.first_step + 1
+        writer = SummaryWriter(str(self.folder), purge_step=again)
         writer.add_text("schedule", "```yaml\n" + self.run.schedule.to_yaml() + "```")
         return writer
 
@@ -197,9 +217,15 @@ def picture_grid(grey: torch.Tensor, painted: torch.Tensor, truth: torch.Tensor)
     return make_grid(rows.cpu(), nrow=len(grey))
 
 
-def generator_recipe(schedule: Schedule, upto: int) -> dict[str, Any]:
+def generator_recipe(run: Run, upto: int) -> dict[str, Any]:
     "All that decides what the generator stages up to number `upto` give."
-    parts = asdict(schedule)
-    keys = ("networks", "loss", "augment", "grey", "weight_decay", "clip", "validation", "seed")
-    networks = {k: v for k, v in parts["networks"].items() if k != "critic_width"}
-    return {k: parts[k] for k in keys} | {"networks": networks, "stages": parts["generator_stages"][: upto + 1]}
+    schedule = run.schedule
+    start = start_weights(run.folder, schedule.networks)
+    networks = replace(
+        schedule.networks,
+        start=content_hash(start) if start else "",
+        critic_width=Networks.critic_width,  # not theirs
+    )
+    keys = ("loss", "augment", "grey", "weight_decay", "clip", "validation", "seed")
+    parts = {k: getattr(schedule, k) for k in keys}
+    return parts | {"networks": networks, "stages": schedule.generator_stages[: upto + 1]}

@@ -6,9 +6,10 @@ Each is a fastai Learner under a one-cycle schedule. The GAN phase, which is not
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+import fastai.callback.hook  # noqa: F401  makes Learner.summary
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,19 +22,21 @@ from fastai.optimizer import Adam
 from torch import Tensor, nn
 
 from .. import color
-from ..device import autocast
+from ..device import autocast, memory_in_use
 from ..modeling.critic import Critic
 from ..modeling.generator import build_generator
-from ..modeling.layers import add_spectral_norm
+from ..modeling.layers import add_spectral_norm, without_spectral_norm
 from ..modeling.pretrained import load_pretrained_encoder
-from ..modeling.weights import load_strictly, read_safetensors, save_weights
-from ..schedule import CriticStage, GeneratorStage
-from .callbacks import ExactSteps, Pictures, Records, StopOnNan, resume
-from .data import Pack, batch_index, jitter, open_pack, pack_photos
+from ..modeling.weights import load_generator, load_strictly, read_safetensors, save_weights
+from ..schedule import CriticStage
+from .batches import Batches, NoValidation, Pairs, RealAndFake, ValidationPairs, channels_last
+from .callbacks import ExactSteps, FrozenStatistics, Pictures, Records, StopOnNan, Verdicts, resume
+from .data import open_pack, pack_photos
 from .errors import StageMissing
-from .grey import clean_grey, make_grey
+from .grey import clean_grey
 from .losses import FeatureLoss
-from .run import Run, Stage, generator_recipe
+from .run import Run, Stage, generator_recipe, picture_grid
+from .start import start_weights
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +67,15 @@ class Painter(nn.Module):
 def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
     """The schedule's generator ready to train: spectral norm on the decoder, channels_last, on the device.
 
-    It starts from `weights`, or, with None, from a pretrained encoder and a fresh decoder.
+    It starts from `weights`, or, with None, from those that the schedule names, or from a pretrained encoder and a
+    fresh decoder.
     """
     networks = run.schedule.networks
+    weights = weights or start_weights(run.folder, networks)
     torch.manual_seed(run.schedule.seed)
-    generator = build_generator(networks.generator, networks.encoder)
+    generator = build_generator(networks.generator, networks.encoder, networks.attention)
     if weights is not None:
-        load_strictly(generator, read_safetensors(weights)[1], weights)
+        load_strictly(generator, load_generator(weights).state_dict(), weights)
     elif networks.pretrained:
         name = networks.encoder or {"deep": "resnet34", "wide": "resnet101"}[networks.generator]
         load_pretrained_encoder(generator.encoder, name, run.encoder_weights)
@@ -90,71 +95,34 @@ def generator_groups(generator: nn.Module) -> list[list[nn.Parameter]]:
     return [encoder[:cut], encoder[cut:], [p for p in generator.parameters() if id(p) not in inside]]
 
 
-class Pairs:
-    """The batches of a generator stage, as fastai wants them: (grey, luma) and the normalised truth.
+class StageLearner(Learner):
+    "A fastai Learner that knows its stage."
 
-    Iterates from `first_step` to the stage's last; each batch follows from its number.
+    stage: Stage
+
+    def summary(self) -> str:
+        "fastai's summary, of the network without spectral norm, behind which fastai does not find the weights."
+        trained = self.model
+        self.model = without_spectral_norm(trained)
+        try:
+            return super().summary()
+        finally:
+            self.model = trained
+
+
+def make_learner(
+    stage: Stage, trains: str, train: Batches, valid: Batches, model: nn.Module, loss_func, *cbs, **kwargs
+) -> StageLearner:
+    """A fastai Learner with what every stage here has: exact steps, resume, a stop on NaN, clipping, records.
+
+    `trains` says for the records which network it is: generator or critic.
     """
-
-    n_inp = 2
-
-    def __init__(self, stage: Stage, spec: GeneratorStage):
-        self.stage, self.spec, self.first_step = stage, spec, 0
-        self.photos = stage.run.pack(spec.size)
-        members = stage.run.split(self.photos).train
-        order = torch.randperm(len(members), generator=stage.seed("share"))
-        self.members = members[order[: max(1, round(len(members) * spec.share))]]
-        self.steps = max(1, round(spec.epochs * len(self.members) / spec.batch))
-
-    def __len__(self) -> int:
-        return self.steps - self.first_step
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return (self.batch(step) for step in range(self.first_step, self.steps))
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        schedule, spec = self.stage.run.schedule, self.spec
-        index = batch_index(self.members, step, spec.batch, schedule.seed, self.stage.name)
-        draw = self.stage.seed("batch", step)
-        truth = self.photos.crops(index, spec.size, schedule.augment, draw).to(self.stage.run.device)
-        truth = jitter(truth, schedule.augment, draw)
-        grey = make_grey(truth, schedule.grey, draw)
-        return channels_last(grey), color.luma(truth), channels_last(color.normalize(truth))
-
-    def to(self, device: torch.device) -> "Pairs":
-        return self
-
-
-class ValidationPairs:
-    "Clean greys and truths of the validation photos, in batches; the same each time."
-
-    def __init__(self, run: Run, size: int, batch: int, limit: int = 128):
-        self.photos, self.size, self.batch, self.device = run.pack(size), size, batch, run.device
-        self.members = run.split(self.photos).valid[:limit]
-
-    def __len__(self) -> int:
-        return -(-len(self.members) // self.batch)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for index in self.members.split(self.batch):
-            truth = self.photos.crops(index, self.size, None, torch.Generator()).to(self.device)
-            yield channels_last(clean_grey(truth)), color.luma(truth), channels_last(color.normalize(truth))
-
-    def to(self, device: torch.device) -> "ValidationPairs":
-        return self
-
-
-def channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def make_learner(run: Run, stage: Stage, train, valid, model: nn.Module, loss_func, *cbs, **kwargs) -> Learner:
-    "A fastai Learner with what every stage here has: exact steps, resume, a stop on NaN, clipping, records."
-    learn = Learner(
+    run = stage.run
+    learn = StageLearner(
         DataLoaders(train, valid, device=run.device),
         model,
         loss_func=loss_func,
-        opt_func=_adam,
+        opt_func=partial(Adam, sqr_mom=0.99),
         wd=run.schedule.weight_decay,
         path=stage.folder,
         default_cbs=False,
@@ -164,12 +132,13 @@ def make_learner(run: Run, stage: Stage, train, valid, model: nn.Module, loss_fu
             ExactSteps(stage),
             StopOnNan(),
             GradientClip(run.schedule.clip),
-            Records(stage, train.spec.batch),
+            Records(stage, trains),
             *cbs,
         ],
         **kwargs,
     )
     learn.create_opt()
+    learn.stage = stage
     return learn
 
 
@@ -182,19 +151,24 @@ def one_cycle(lr_max: list[float], pct_start: float) -> dict:
     }
 
 
-def generator_learner(stage: Stage, spec: GeneratorStage, generator: nn.Module) -> Learner:
-    "The Learner of a generator stage: what the script fits and a notebook can look into."
-    run, schedule = stage.run, stage.run.schedule
-    painter = Painter(generator, run.precision)
-    loss = FeatureLoss(schedule.loss, spec.features).to(run.device)
+def generator_learner(run: Run, i: int, weights: Path | None = None) -> StageLearner:
+    """The Learner of generator stage number `i`, from `weights`: what `pretrain_generator` fits.
+
+    `show_batch`, `show_results`, `lr_find` and `summary` are fastai's and leave no mark on the run.
+    """
+    stage, spec, schedule = generator_stage(run, i), run.schedule.generator_stages[i], run.schedule
+    stage.seed_globally(-1)
+    painter = Painter(trainable_generator(run, weights), run.precision)
+    loss = FeatureLoss(schedule.loss, spec.features, spec.window).to(run.device)
     learn = make_learner(
-        run,
         stage,
+        "generator",
         Pairs(stage, spec),
         ValidationPairs(run, spec.size, spec.batch),
         painter,
         LossInPrecision(loss, run.precision),
         Pictures(stage, spec.size, painter.paint),
+        *([FrozenStatistics()] if schedule.networks.frozen_statistics else []),
         splitter=lambda m: generator_groups(m.generator),
     )
     if spec.frozen:
@@ -202,10 +176,6 @@ def generator_learner(stage: Stage, spec: GeneratorStage, generator: nn.Module) 
     else:
         learn.unfreeze()
     return learn
-
-
-def _adam(params, **kwargs):
-    return Adam(params, sqr_mom=0.99, **kwargs)
 
 
 class LossInPrecision:
@@ -223,10 +193,9 @@ class LossInPrecision:
         return self.loss.parts
 
 
-def fit(stage: Stage, learn: Learner, lr_max: list[float], pct_start: float) -> dict[str, float]:
+def fit(learn: StageLearner, lr_max: list[float], pct_start: float) -> dict[str, float]:
     "One cycle through the stage's steps, from its checkpoint if there is one. Returns figures."
-    learn.dls.train.first_step = resume(stage, learn)
-    done_before = learn.dls.train.first_step
+    done_before = learn.dls.train.first_step = learn.stage.first_step = resume(learn.stage, learn)
     began = time.monotonic()
     with learn.no_logging(), learn.no_mbar():
         learn.fit(1, lr=np.array(lr_max), cbs=ParamScheduler(one_cycle(lr_max, pct_start)))
@@ -234,6 +203,8 @@ def fit(stage: Stage, learn: Learner, lr_max: list[float], pct_start: float) -> 
     steps = learn.dls.train.steps
     batch = learn.dls.train.spec.batch
     train_loss, valid_loss = learn.recorder.values[-1]
+    if learn.dls.valid:
+        learn.stage.record(steps, {"generator/validation_loss": valid_loss})
     return {
         "steps": steps,
         "batch": batch,
@@ -247,7 +218,7 @@ def fit(stage: Stage, learn: Learner, lr_max: list[float], pct_start: float) -> 
 
 def generator_stage(run: Run, i: int) -> Stage:
     "Generator stage number `i`."
-    return run.stage(f"generator/{i + 1}-{run.schedule.generator_stages[i].name}", generator_recipe(run.schedule, i))
+    return run.stage(f"generator/{i + 1}-{run.schedule.generator_stages[i].name}", generator_recipe(run, i))
 
 
 def pretrain_generator(run: Run) -> Path:
@@ -255,16 +226,13 @@ def pretrain_generator(run: Run) -> Path:
     _ = run.sources  # no photos is the first thing to say
     weights = None
     for i, spec in enumerate(run.schedule.generator_stages):
-        stage = generator_stage(run, i)
-        if not stage.is_done:
-            stage.seed_globally(-1)
-            generator = trainable_generator(run, weights)
-            learn = generator_learner(stage, spec, generator)
+        if not generator_stage(run, i).is_done:
+            learn = generator_learner(run, i, weights)
             middle = float(np.sqrt(spec.lr * spec.lr_encoder))
-            figures = fit(stage, learn, [spec.lr_encoder, middle, spec.lr], spec.pct_start)
-            save_weights(generator, stage.weights)
-            stage.finish(**figures)
-        weights = stage.weights
+            figures = fit(learn, [spec.lr_encoder, middle, spec.lr], spec.pct_start)
+            save_weights(learn.model.generator, learn.stage.weights)
+            learn.stage.finish(**figures)
+        weights = generator_stage(run, i).weights
     return weights
 
 
@@ -311,64 +279,26 @@ def generate(run: Run, cycle: int, weights: Path) -> Path:
             for i, picture in zip(index.tolist(), (rgb * 255).round().byte().permute(0, 2, 3, 1).cpu()):
                 yield photos.names[i], picture
 
+    grey, truth = run.fixed_batch(size, 8)
+    with torch.inference_mode():
+        stage.board.add_image("grey_ours_truth", picture_grid(grey, painter.paint(grey, truth), truth).numpy(), 0)
     began = time.monotonic()
     count = len(pack_photos(painted(), path))
     seconds = time.monotonic() - began
+    stage.record(count, {"samples_per_second": count / seconds} | memory_in_use(run.device))
     stage.finish(photos=count, seconds=round(seconds, 1), samples_per_second=round(count / seconds, 2))
     return path
 
 
 def cycle_recipe(run: Run, cycle: int, part: str) -> dict:
     "All that decides what a part of a cycle (generate, critic or gan) gives."
-    schedule = asdict(run.schedule)
-    recipe = generator_recipe(run.schedule, len(run.schedule.generator_stages)) | {"cycle": cycle}
-    recipe["generate"] = schedule["generate"]
+    schedule = run.schedule
+    recipe = generator_recipe(run, len(schedule.generator_stages)) | {"cycle": cycle, "generate": schedule.generate}
     if part != "generate" or cycle > 1:
-        recipe |= {"critic_width": run.schedule.networks.critic_width, "critic_stages": schedule["critic_stages"]}
+        recipe |= {"critic_width": schedule.networks.critic_width, "critic_stages": schedule.critic_stages}
     if part == "gan" or cycle > 1:
-        recipe["gan"] = schedule["gan"]
+        recipe["gan"] = schedule.gan
     return recipe
-
-
-class RealAndFake:
-    "The batches of a critic stage: pictures, half of them real and half generated, and labels 1 and 0."
-
-    n_inp = 1
-
-    def __init__(self, stage: Stage, spec: CriticStage, generated: Pack):
-        self.stage, self.spec, self.generated, self.first_step = stage, spec, generated, 0
-        self.photos = stage.run.pack(spec.size)
-        self.members = stage.run.split(self.photos).train
-        self.steps = max(1, round(spec.epochs * len(generated) / spec.batch))
-
-    def __len__(self) -> int:
-        return self.steps - self.first_step
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self.batch(step) for step in range(self.first_step, self.steps))
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        run, spec = self.stage.run, self.spec
-        augment = run.schedule.augment
-        parts = []
-        for kind, pack, members in (
-            ("real", self.photos, self.members),
-            ("fake", self.generated, torch.arange(len(self.generated))),
-        ):
-            index = batch_index(members, step, spec.batch, run.schedule.seed, f"{self.stage.name} {kind}")
-            parts.append(pack.crops(index, spec.size, augment, self.stage.seed(kind, step)).to(run.device))
-        labels = torch.tensor([1.0, 0.0], device=run.device).repeat_interleave(spec.batch)
-        return channels_last(color.normalize(torch.cat(parts))), labels[:, None]
-
-    def to(self, device: torch.device) -> "RealAndFake":
-        return self
-
-
-class NoValidation(list):
-    "An empty loader."
-
-    def to(self, device: torch.device) -> "NoValidation":
-        return self
 
 
 class CriticLoss:
@@ -410,20 +340,33 @@ def load_critic(run: Run, weights: Path | None) -> nn.Module:
     return critic.to(run.device, memory_format=torch.channels_last)
 
 
+def critic_learner(
+    run: Run, cycle: int, spec: CriticStage, generated: Path, weights: Path | None = None
+) -> StageLearner:
+    """The Learner of a critic stage on what `generate` left, from `weights`: what `pretrain_critic` fits.
+
+    `show_batch`, `show_results(ds_idx=0)`, `lr_find` and `summary` are fastai's and leave no mark on the run.
+    """
+    stage = critic_stage(run, cycle, spec)
+    stage.seed_globally(-1)
+    critic = InPrecision(load_critic(run, weights), run.precision)
+    batches = RealAndFake(stage, spec, open_pack(generated).to(run.device))
+    return make_learner(
+        stage, "critic", batches, NoValidation(), critic, CriticLoss(), Verdicts(stage, *batches.fixed(8), critic)
+    )
+
+
 def pretrain_critic(run: Run, cycle: int, generated: Path, start: Path | None) -> Path:
     "The critic stages of a cycle on what `generate` left, from the weights `start`. Returns the critic's weights."
     weights = start
     for spec in run.schedule.critic_stages:
         if spec.first_cycle_only and cycle > 1:
             continue
-        stage = critic_stage(run, cycle, spec)
-        if not stage.is_done:
-            stage.seed_globally(-1)
-            critic = load_critic(run, weights)
-            batches = RealAndFake(stage, spec, open_pack(generated).to(run.device))
-            learn = make_learner(run, stage, batches, NoValidation(), InPrecision(critic, run.precision), CriticLoss())
-            figures = fit(stage, learn, [spec.lr], 0.3)
-            save_weights(None, stage.weights, config=critic.config, state=critic.state_dict())
-            stage.finish(**figures)
-        weights = stage.weights
+        if not critic_stage(run, cycle, spec).is_done:
+            learn = critic_learner(run, cycle, spec, generated, weights)
+            figures = fit(learn, [spec.lr], 0.3)
+            critic = learn.model.network
+            save_weights(None, learn.stage.weights, config=critic.config, state=critic.state_dict())
+            learn.stage.finish(**figures)
+        weights = critic_stage(run, cycle, spec).weights
     return weights

@@ -166,10 +166,14 @@ def test_saved_loaded_and_colorizing(small, tmp_path):
     with torch.no_grad():
         assert torch.equal(loaded(x), small(x))
     assert loaded.config == small.config
-    colorizer = Colorizer(path, device="cpu", precision="float32")
-    assert colorizer.render_factor == 4
     photo = Image.open(sample_photos()["flower.jpg"]).convert("L").resize((90, 61))
-    assert colorizer.colorize(photo).size == (90, 61)
+    results = []
+    for precision in ("float32", "bfloat16"):
+        colorizer = Colorizer(path, device="cpu", precision=precision)
+        assert colorizer.render_factor == 4
+        results.append(np.asarray(colorizer.colorize(photo), int))
+    assert results[0].shape == (61, 90, 3)
+    assert np.abs(results[0] - results[1]).mean() < 4, "the same picture, but for rounding"
 
 
 def test_weights_of_another_size_of_network_are_refused(tmp_path):

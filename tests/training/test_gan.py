@@ -5,6 +5,7 @@ The numbers are those of the list in CONTRIBUTING.md.
 
 import copy
 import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -14,13 +15,14 @@ from deoldify_lite.modeling.critic import Critic
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm, plain_state
 from deoldify_lite.modeling.weights import save_weights
+from deoldify_lite.schedule import preset
 from deoldify_lite.training import gan
 from deoldify_lite.training.checkpoint import first_difference, load_checkpoint, save_checkpoint
 from deoldify_lite.training.ema import Ema
 from deoldify_lite.training.errors import StageMissing, TrainingDiverged, TrainingError, WrongCheckpoint
 from deoldify_lite.training.gan import GanPhase, Switcher, train_gan, use_step
 from deoldify_lite.training.run import Run, open_run
-from deoldify_lite.training.stages import generator_learner, generator_stage, trainable_generator
+from deoldify_lite.training.stages import generator_learner, trainable_generator
 
 
 def snapshot(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -69,9 +71,8 @@ def test_1_the_other_network_stands_still(phase):
 
 def test_2_a_frozen_stage_keeps_every_parameter_in_its_optimiser(run):
     """... so that thawing needs no new optimiser; what is frozen does not move."""
-    stage = generator_stage(run, 0)
-    generator = trainable_generator(run, None)
-    learn = generator_learner(stage, run.schedule.generator_stages[0], generator)
+    learn = generator_learner(run, 0)
+    generator = learn.model.generator
     registered = {id(p) for group in learn.opt.param_lists for p in group}
     assert registered == {id(p) for p in generator.parameters()}
     before = snapshot(generator.encoder)
@@ -121,7 +122,7 @@ def test_6_only_what_ran_is_reported(phase):
     assert set(phase.step()) == {"critic/loss", "critic/accuracy_real", "critic/accuracy_fake"}
     phase.switcher.critics_turn = False
     second = set(phase.step())
-    assert {"generator/adversarial", "generator/feature_loss", "generator/pixel"} <= second
+    assert {"generator/loss", "generator/adversarial", "generator/feature_loss", "generator/pixel"} <= second
     assert not any(name.startswith("critic/") for name in second)
 
 
@@ -221,6 +222,19 @@ def test_changed_recipes_are_noticed():
     assert first_difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}) is None
     assert first_difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == "a.1.b was 2 and is now 3"
     assert "was None" in first_difference({}, {"new": 1})
+
+
+def test_a_recipe_from_before_a_field_came_has_its_default():
+    """... so that a new field with the old behaviour as its default leaves finished runs as they are."""
+    now = preset("smoke").gan
+    stored = json.loads(json.dumps(asdict(now)))
+    before = {k: v for k, v in stored.items() if k != "window"}
+    assert first_difference({"gan": stored}, {"gan": now}) is None
+    assert first_difference({"gan": before}, {"gan": now}) is None
+    assert first_difference({"gan": before}, {"gan": replace(now, window=0.5)}) == "gan.window was 1.0 and is now 0.5"
+    assert first_difference({"gans": [before]}, {"gans": (now,)}) is None
+    gone = first_difference({"gan": stored | {"removed": 3}}, {"gan": now})
+    assert gone == "gan.removed was 3 and is now None"
 
 
 def test_damaged_checkpoint_is_named(tmp_path):

@@ -2,14 +2,11 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from deoldify_lite import color
-from deoldify_lite.evaluate.metrics import Lpips, Vgg16Features, colourfulness, frechet_distance, psnr
-from deoldify_lite.modeling.pretrained import WeightsUnavailable
 from deoldify_lite.schedule import Loss
 from deoldify_lite.training.inflection import Scorer, choose, draw_curve
 from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss
@@ -61,62 +58,6 @@ def test_gan_losses_are_what_they_should_be_at_the_ends():
     assert critic_loss(unsure, unsure) == pytest.approx(math.log(2))
     assert adversarial_loss(sure) < 1e-6
     assert adversarial_loss(-sure) == pytest.approx(20, rel=1e-3)
-
-
-def test_colourfulness_of_known_pictures():
-    grey = torch.rand(1, 1, 16, 16).expand(1, 3, 16, 16)
-    assert colourfulness(grey) < 1e-3
-    half = torch.zeros(1, 3, 2, 2)
-    half[0, 0, 0] = 1  # half red, half black: rg and yb are 255 and 127.5 or 0
-    expected = math.hypot(127.5, 63.75) + 0.3 * math.hypot(127.5, 63.75)
-    assert float(colourfulness(half)) == pytest.approx(expected, rel=1e-5)
-
-
-def test_frechet_distance_of_known_gaussians():
-    """|difference of means| squared plus (s1 - s2) squared in each direction; zero for the same set."""
-    draw = np.random.default_rng(0)
-    base = draw.normal(size=(4000, 3))
-    base = (base - base.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(base.T))).T  # exactly standard
-    a = torch.from_numpy(base)
-    b = torch.from_numpy(base * [1, 2, 3] + [3, 0, 4])
-    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-5)
-    assert frechet_distance(a, b) == pytest.approx(25 + 0 + 1 + 4, rel=1e-5)
-
-
-def test_psnr_of_a_known_error():
-    assert float(psnr(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.1))) == pytest.approx(20, rel=1e-4)
-
-
-@pytest.mark.parametrize("kind", [Lpips, Vgg16Features])
-def test_pretrained_metrics_tell_pictures_apart(kind):
-    try:
-        metric = kind()
-    except WeightsUnavailable as error:
-        pytest.skip(str(error))
-    a, b = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    if kind is Lpips:
-        assert metric(a, a).abs().max() < 1e-6
-        assert (metric(a, b) > 0.05).all()
-    else:
-        assert metric(color.normalize(a)).shape == (2, 512)
-
-
-def test_lpips_is_the_lpips_packages(monkeypatch):
-    """The same figure as the reference implementation gives with the same AlexNet."""
-    reference = pytest.importorskip("lpips")
-    from torchvision import models
-
-    from deoldify_lite.evaluate import metrics
-
-    torch.manual_seed(0)
-    alexnet = models.alexnet(weights=None).features.eval()
-    monkeypatch.setattr(metrics, "load_features", lambda name, file=None: alexnet)
-    theirs = reference.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
-    for layer, source in zip(metrics._convolutions(theirs.net), alexnet):
-        layer.load_state_dict(source.state_dict())
-    a, b = torch.rand(2, 3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        assert torch.allclose(Lpips()(a, b), theirs(a, b, normalize=True).flatten(), atol=1e-5)
 
 
 def test_best_step_by_the_rule():

@@ -1,0 +1,146 @@
+"Starts the page: options, limits, a folder of its own, and an end that leaves nothing behind."
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..cli import UNAVAILABLE, USAGE, fail
+
+if TYPE_CHECKING:
+    from .studio import Studio
+
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # glibc's numbers
+AT_ONCE = 2  # photos in work: while the network is at one, another is read or written
+SESSIONS = 100  # visitors whose last results are remembered; each costs almost a megabyte, and each call is one
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="A generator to offer before those that ship; may be given again.")
+    ] = None,
+    feedback: Annotated[Path, typer.Option(help="Folder for what people think of the results.")] = Path("feedback"),
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Larger files are refused.")] = 50,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")
+    ] = 60_000_000,
+    max_photos: Annotated[int, typer.Option(min=1, help="How many photos are taken at once.")] = 30,
+    max_waiting: Annotated[int, typer.Option(min=1, help="How long the queue may be; more are asked to return.")] = 50,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+) -> None:
+    """Colorize photos on a page in the browser.
+
+    Prints the page's address. Works offline; photos and results are deleted after an hour.
+    """
+    if find_spec("gradio") is None:
+        message = "the page needs Gradio: pip install 'deoldify_lite[app]', or pip install '.[app]' in a checkout"
+        raise fail(message, UNAVAILABLE)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["NO_PROXY"] = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "127.0.0.1", "localhost"])
+    from ..device import DeviceUnavailable
+    from ..modeling.weights import BadWeights
+    from ..photo.quiet import quiet_decoders
+    from .studio import Studio, shipped
+
+    quiet_decoders()
+    _give_memory_back()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # how Docker and systemd ask; the folder is cleared away
+    with tempfile.TemporaryDirectory(prefix="deoldify-lite-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary).resolve()
+        cache = folder / "cache"
+        cache.mkdir()
+        os.environ["GRADIO_TEMP_DIR"] = str(cache)
+        try:
+            studio = Studio([*(weights or []), *shipped()], cache, max_pixels, device, precision)
+        except (BadWeights, DeviceUnavailable) as error:
+            raise fail(str(error), UNAVAILABLE) from error
+        except ValueError as error:
+            raise fail(str(error), USAGE) from error
+        try:
+            address = _launch(studio, folder, feedback, host, port, max_megabytes, max_photos, max_waiting)
+        except OSError as error:
+            raise fail(f"cannot listen on {host}:{port}; if it is in use, --port names another", USAGE) from error
+        typer.echo(address)
+        while True:
+            time.sleep(60)
+            sweep(cache)
+
+
+def _launch(
+    studio: "Studio",
+    folder: Path,
+    feedback: Path,
+    host: str,
+    port: int,
+    max_megabytes: int,
+    max_photos: int,
+    max_waiting: int,
+) -> str:
+    "Start the page in threads of its own; its address."
+    import gradio as gr
+    from starlette.middleware import Middleware
+
+    from ..samples import write_samples
+    from .gate import Gate
+    from .page import CSS, THEME, build_page
+
+    samples = write_samples(folder / "samples")
+    gr.set_static_paths([folder / "samples"])  # given from there, for as long as the page runs
+    page = build_page(studio, feedback, samples, max_photos)
+    page.queue(max_size=max_waiting, default_concurrency_limit=AT_ONCE, api_open=False)  # no way round the queue
+    max_upload = (max_photos * max_megabytes + 1) * 2**20
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        theme=THEME,
+        css=CSS,
+        max_file_size=max_megabytes * 2**20,
+        app_kwargs={"middleware": [Middleware(Gate, folder=folder, max_upload=max_upload)], "openapi_url": None},
+        state_session_capacity=SESSIONS,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        ssr_mode=False,
+        run_history=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+        footer_links=[],
+        _frontend=False,  # does not give up where the first answer takes more than three seconds
+    )
+    return address
+
+
+def _give_memory_back() -> None:
+    """Have the C library return what large photos took. Left alone, glibc keeps the most that any thread ever had.
+
+    Where there is another library nothing is done, nor needed.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        adjust = ctypes.CDLL(None).mallopt
+        adjust(M_ARENA_MAX, 2)
+        adjust(M_MMAP_THRESHOLD, 2**20)
+
+
+def sweep(cache: Path, age: float = 3600 + 120) -> None:
+    """Remove files in `cache` older than `age` seconds, and empty folders.
+
+    Gradio deletes the uploads and results that it knows of after an hour. It knows nothing of uploads that broke off,
+    of its own placeholders and of the previews.
+    """
+    before = time.time() - age
+    for path in sorted(cache.rglob("*"), reverse=True):  # what is in a folder comes before the folder
+        with contextlib.suppress(OSError):  # gone already, or not empty
+            if path.lstat().st_ctime < before:
+                path.rmdir() if path.is_dir() else path.unlink()

@@ -1,0 +1,150 @@
+"""Tables in Markdown, made of `metrics.json` files and of nothing else."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .figures import arrow, best, figure, text
+
+COLUMNS = (
+    "lpips_alex",
+    "psnr",
+    "ssim",
+    "ab_histogram",
+    "colourfulness",
+    "colourfulness_gap",
+    "fid",
+    "fd_vgg16",
+    "kid_vgg16",
+)
+PUBLISHED_COLUMNS = ("fid", "colourfulness_abs", "colourfulness_abs_gap", "psnr")
+BEGIN, END = "<!-- begin: made by scripts/compare.py -->", "<!-- end: made by scripts/compare.py -->"
+
+
+class NotComparable(ValueError):
+    "Files that cannot make one table. The message says which and why."
+
+
+def read_subjects(files: list[Path]) -> list[dict[str, Any]]:
+    """What was judged, out of several `metrics.json`, each subject once.
+
+    Raises:
+        NotComparable: a file is no `metrics.json`, the photos or their size differ, or two generators share a name.
+    """
+    subjects: dict[str, dict[str, Any]] = {}
+    for file in files:
+        try:
+            metrics = json.loads(file.read_text(encoding="utf-8"))
+            found = [{"size": metrics["size"], "crop": metrics["crop"], **subject} for subject in metrics["subjects"]]
+        except OSError as error:
+            raise NotComparable(f"{file}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotComparable(f"{file}: not a metrics.json of scripts/evaluate.py") from error
+        for subject in found:
+            first = next(iter(subjects.values()), subject)
+            for what in ("photos_sha256", "size", "crop"):
+                if subject[what] != first[what]:
+                    raise NotComparable(
+                        f"{file}: {subject['name']!r} was judged on other photos than {first['name']!r}, or at another "
+                        f"size ({what} {subject[what]} instead of {first[what]})"
+                    )
+            known = subjects.setdefault(subject["name"], subject)
+            if known.get("sha256") != subject.get("sha256"):
+                raise NotComparable(f"{file}: another {subject['name']!r} than in a file before; name them differently")
+    return list(subjects.values())
+
+
+def figures_table(subjects: list[dict[str, Any]]) -> str:
+    """The figures of subjects as they stand in `metrics.json`; grey comes first, the photos themselves last.
+
+    The best of each column is bold. Who was judged on fewer photos than the others says so, and does not compete.
+    """
+    subjects = sorted(subjects, key=lambda subject: {"grey": 0, "photos": 2}.get(subject["kind"], 1))
+    names = [name for name in COLUMNS if any(_value(subject, name) is not None for subject in subjects)]
+    total = max(subject["n"] for subject in subjects)
+    rivals = [subject for subject in subjects if subject["kind"] not in ("grey", "photos") and subject["n"] == total]
+    winners = {name: best(name, (_value(rival, name) for rival in rivals)) for name in names}
+
+    def label(subject: dict[str, Any]) -> str:
+        return subject["name"] if subject["n"] == total else f"{subject['name']} ({subject['n']} of {total} photos)"
+
+    def cell(subject: dict[str, Any], name: str) -> str:
+        value = _value(subject, name)
+        is_best = subject in rivals and value is not None and value == winners[name]
+        return f"**{text(name, value)}**" if is_best else text(name, value)
+
+    return _table([[label(subject), *(cell(subject, name) for name in names)] for subject in subjects], names)
+
+
+def published_table(subjects: list[dict[str, Any]], published: dict[str, Any]) -> str:
+    "Our figures and published ones in the columns that both have, each row with the photos that it is about."
+    ours = [
+        [subject["name"], f"ours, {subject['n']}", *(text(name, _value(subject, name)) for name in PUBLISHED_COLUMNS)]
+        for subject in subjects
+        if subject["kind"] != "photos"
+    ]
+    theirs = [
+        [system["name"], published["short"], *(text(name, system[name]) for name in PUBLISHED_COLUMNS)]
+        for system in published["systems"]
+    ]
+    return _table(ours + theirs, PUBLISHED_COLUMNS, "photos")
+
+
+def _table(rows: list[list[str]], names: Sequence[str], *more: str) -> str:
+    "A Markdown table. Each row: a name, then the columns `more`, then one for each of the figures `names`."
+    head = ["", *more, *(figure(name).title + arrow(name) for name in names)]
+    lines = [head, ["---"] * (1 + len(more)) + ["---:"] * len(names), *rows]
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths)) + " |" for line in lines)
+
+
+def _value(subject: dict[str, Any], name: str) -> float | None:
+    value = subject["figures"].get(name, {}).get("value")
+    return None if value is None else float(value)  # "Infinity" is a float in words
+
+
+def comparison(subjects: list[dict[str, Any]], published: dict[str, Any]) -> str:
+    "What stands between the markers of the docs page: our table, what it depends on, then the published figures."
+    first = subjects[0]
+    side = first["size"]
+    return "\n\n".join(
+        [
+            f"{first['n']} photos (set {first['photos_sha256'][:12]}): {first['crop']}, to {side} x {side}.",
+            figures_table(subjects),
+            _small_print(subjects),
+            "### Beside published figures",
+            "**Rows about different photos cannot be ranked against each other.** Ours are about the photos above, the "
+            f"others about {published['photos']}. Source: {published['source']}. Colourfulness {published['cf']}. FID, "
+            f"there: {published['fid']}.",
+            published_table(subjects, published),
+        ]
+    )
+
+
+def _small_print(subjects: list[dict[str, Any]]) -> str:
+    "Weights, networks and versions behind the figures, each once."
+    weights = [
+        f"{s['name']} {s['sha256'][:12]} (render factor {s['render_factor']}, {s['precision']}, {s['device']})"
+        for s in subjects
+        if s["kind"] == "generator"
+    ]
+    behind = [value["depends_on"] for s in subjects for value in s["figures"].values() if value["value"] is not None]
+    networks = {f"{d['network']} ({d['network_sha256'][:12]})": None for d in behind if "network" in d}
+    versions = {f"{name} {number}": None for d in behind for name, number in d["versions"].items()}
+    lines = {"Weights, by SHA-256": weights, "Feature networks": networks, "Versions": versions}
+    return "\n".join(f"{title}: {'; '.join(entries)}.<br>" for title, entries in lines.items() if entries)
+
+
+def write_between_markers(page: str, block: str) -> str:
+    """`page` with `block` in the place of what was between the markers.
+
+    Raises:
+        NotComparable: the page does not have the two markers, in this order.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise NotComparable(f"the page has no place for the table: it needs the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{block}\n\n{END}{after}"

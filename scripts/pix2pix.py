@@ -1,0 +1,83 @@
+"""Train one of the systems that this project is compared with (docs/baselines.md).
+
+python scripts/pix2pix.py --recipe 003 --photos PATH               as its document says, into runs/pix2pix/003
+python scripts/pix2pix.py --recipe 003 --show                      its hyperparameters, and where each comes from
+python scripts/pix2pix.py --recipe 002-lsgan-20 --photos PATH --presentations 48000 --size 128
+python scripts/pix2pix.py --recipe 004-instance --photos PATH --set activation=mish --set pixel=l2
+"""
+
+import logging
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deoldify_lite.cli import UNAVAILABLE, USAGE, fail, script
+
+
+def pix2pix(
+    recipe: Annotated[str, typer.Option(help="000, 002-unet-30, 002-vanilla-20, ..., 003, 004-batch, 004-instance.")],
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of photos or of tar archives; may be given again. Remembered in the run folder."),
+    ] = None,
+    run: Annotated[Path, typer.Option(help="Folder in which every recipe has one of its own.")] = Path("runs/pix2pix"),
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe.")
+    ] = None,
+    presentations: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many photos are shown in all, instead of the recipe's epochs; see docs."),
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures; the U-Net's depth follows.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the recipe and where each value comes from.")] = False,
+    encoder_weights: Annotated[
+        Path | None, typer.Option(help="Pretrained encoder (safetensors), for offline use.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    checkpoint_seconds: Annotated[float, typer.Option(help="How often to save what a killed run goes on from.")] = 120,
+) -> None:
+    """Train a colorizer by the recipe of a seed document. Prints the path of its weights.
+
+    The same command goes on where it was interrupted.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated")
+    import torch
+
+    from deoldify_lite.device import DeviceUnavailable
+    from deoldify_lite.modeling.pretrained import WeightsUnavailable
+    from deoldify_lite.training import pix2pix as recipes
+    from deoldify_lite.training.errors import TrainingError
+
+    try:
+        if wrong := [change for change in set_ or () if "=" not in change]:
+            raise ValueError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance pixel=l2")
+        chosen = recipes.recipe(recipe)
+        chosen = chosen.sized(size) if size else chosen
+        chosen = replace(chosen, presentations=presentations or 0)
+        chosen = chosen.override(dict(change.split("=", 1) for change in set_ or ()))
+        if show:
+            typer.echo(recipes.describe(chosen))
+            return
+        settings = {"device": device, "precision": precision, "encoder_weights": encoder_weights}
+        session = recipes.open_recipe(
+            run, chosen, tuple(photos or ()), checkpoint_seconds=checkpoint_seconds, **settings
+        )
+        typer.echo(recipes.train(session))
+    except (DeviceUnavailable, WeightsUnavailable) as error:
+        raise fail(str(error), UNAVAILABLE) from error
+    except ValueError as error:
+        raise fail(str(error), USAGE) from error
+    except TrainingError as error:
+        raise fail(str(error), 1) from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise fail("out of memory: lower the batch, for instance --set batch=4, and run the same again", 1) from error
+
+
+if __name__ == "__main__":
+    script(pix2pix)

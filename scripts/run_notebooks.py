@@ -1,0 +1,102 @@
+"""Run notebooks from top to bottom, as tests/test_notebooks.py does, or store their pictures in them.
+
+python scripts/run_notebooks.py                            do all of them run? nothing in them changes
+python scripts/run_notebooks.py 00 04 --store              ... and keep their outputs, pictures as small JPEGs
+python scripts/run_notebooks.py 04 --store --set PRESET='"lite"' --set RUN='Path("../runs/lite")' --set PHOTOS='[]'
+"""
+
+import base64
+import io
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deoldify_lite.cli import USAGE, fail, script
+from deoldify_lite.files import write_atomically
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+def main(
+    numbers: Annotated[list[str] | None, typer.Argument(help="Which notebooks, by number; by default all.")] = None,
+    store: Annotated[bool, typer.Option(help="Keep the outputs in the notebooks.")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=CODE", help="Change a name of the settings cell, for this time only."),
+    ] = None,
+) -> None:
+    """Execute notebooks, in order, in the folder where they are."""
+    import nbformat
+
+    settings = dict(change.split("=", 1) for change in set_ or [])
+    paths = [p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if not numbers or p.name[:2] in numbers]
+    if not paths:
+        raise fail(f"no such notebook; there are {', '.join(sorted(p.name for p in NOTEBOOKS.glob('*.ipynb')))}", USAGE)
+    for path in paths:
+        typer.echo(path)
+        executed = execute(path, settings)
+        if store:
+            write_atomically(path, nbformat.writes(with_outputs(nbformat.read(path, as_version=4), executed)) + "\n")
+
+
+def execute(path: Path, settings: dict[str, str] | None = None, timeout: int | None = None) -> Any:
+    """Run a notebook in its folder; `settings` replace what its settings cell says, as Python code by name.
+
+    Returns the notebook with its outputs. Raises `nbclient`'s error for the first cell that fails.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.id == "settings")
+    for name, code in (settings or {}).items():
+        cell.source, count = re.subn(rf"^{name} = .*$", lambda _, c=f"{name} = {code}": c, cell.source, flags=re.M)
+        if not count:
+            raise KeyError(f"{path.name} has no setting {name}")
+    resources = {"metadata": {"path": str(path.parent)}}
+    return NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources=resources).execute()
+
+
+def with_outputs(notebook: Any, executed: Any) -> Any:
+    "A notebook with the outputs of its execution, as little as a reader needs: no streams of progress, small pictures."
+    for cell, ran in zip(notebook.cells, executed.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs = [small(output) for output in ran.outputs if not is_noise(output)]
+            cell.execution_count = None
+            for output in cell.outputs:
+                if "execution_count" in output:
+                    output.execution_count = None
+    return notebook
+
+
+def is_noise(output: Any) -> bool:
+    "Progress bars and warnings, which say nothing a day later."
+    return output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+
+
+def small(output: Any) -> Any:
+    "An output whose pictures are JPEGs."
+    data = output.get("data", {})
+    if "image/png" in data:
+        data["image/jpeg"] = to_jpeg(base64.b64decode(data.pop("image/png")))
+    return output
+
+
+def to_jpeg(png: bytes) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(file, "JPEG", quality=85)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def outputs_of(notebook: Any) -> Iterable[Any]:
+    "All outputs of a notebook."
+    return (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
+
+
+if __name__ == "__main__":
+    script(main)

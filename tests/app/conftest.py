@@ -1,0 +1,101 @@
+"""A page that runs: `scripts/app.py` as a program of its own, with every call to another host written down."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WATCHED = """
+import runpy, sys
+
+outside = open(sys.argv.pop(1), "a", buffering=1)
+del sys.argv[0]
+
+def watch(event, arguments):
+    if event == "socket.connect":
+        host = arguments[1][0] if isinstance(arguments[1], tuple) else None
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if host not in (None, "127.0.0.1", b"127.0.0.1", "localhost", b"localhost", "::1"):
+        outside.write(f"{event} {host}\\n")
+
+sys.addaudithook(watch)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@dataclass
+class Server:
+    address: str
+    process: subprocess.Popen
+    folder: Path
+
+    @property
+    def temporary(self) -> Path:
+        "Where uploads and results lie."
+        (found,) = (self.folder / "tmp").glob("deoldify-lite-*")
+        return found
+
+    @property
+    def feedback(self) -> Path:
+        return self.folder / "feedback"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    def calls_outside(self) -> str:
+        return (self.folder / "outside").read_text()
+
+    def memory(self) -> float:
+        "Resident megabytes that are not files."
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1024
+
+
+def free_port() -> int:
+    with socket.socket() as any_socket:
+        any_socket.bind(("127.0.0.1", 0))
+        return any_socket.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def start(weights, tmp_path_factory) -> Iterator[Callable[..., Server]]:
+    "Start a page with the small network, and whatever options are given."
+    for needed in ("gradio", "httpx"):
+        pytest.importorskip(needed)
+    running = []
+
+    def run(*options: str) -> Server:
+        folder = tmp_path_factory.mktemp("page")
+        (folder / "tmp").mkdir()
+        settings = {"TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", WATCHED, folder / "outside", ROOT / "scripts" / "app.py", *options]
+        command += ["--port", str(free_port()), "--weights", weights, "--feedback", folder / "feedback"]
+        with (folder / "stderr").open("w") as errors:
+            process = subprocess.Popen(
+                command, cwd=folder, env=os.environ | settings, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        running.append(process)
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:"), (folder / "stderr").read_text()
+        return Server(address, process, folder)
+
+    yield run
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(start) -> Server:
+    "The page that most tests share."
+    return start("--max-megabytes", "2", "--max-pixels", "2000000", "--max-photos", "4", "--max-waiting", "25")

@@ -1,0 +1,310 @@
+"""The page as people meet it: in a real browser, which is skipped where there is none.
+
+Screenshots land in pytest's temporary folder, for those who want to look.
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deoldify_lite.bt601 import LUMA_WEIGHTS
+from deoldify_lite.samples import sample_photos
+
+SECONDS = 1000
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WAIT = 90 * SECONDS
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM:
+        pytest.skip("no Chromium here")
+    arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, server, tmp_path) -> Iterator:
+    "Open the page at a size; afterwards, every request went to it and no script of a stranger ran."
+    contexts, requested, surprises = [], [], []
+
+    def open_page(size=DESKTOP, **options):
+        context = browser.new_context(viewport=size, accept_downloads=True, **options)
+        contexts.append(context)
+        context.on("request", lambda request: requested.append(request.url))
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: surprises.append(str(error)))
+        page.goto(server.address)
+        page.wait_for_selector("#go")
+        page.wait_for_selector("#slider img")
+        return page
+
+    yield open_page
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=tmp_path / f"{number}.png", full_page=True)
+        context.close()
+    assert requested and not surprises
+    assert not [url for url in requested if not url.startswith((server.address, "data:", "blob:"))]
+
+
+@pytest.fixture
+def grandmother(tmp_path) -> Path:
+    "A photo in black and white, with a name and a description."
+    exif = Image.Exif()
+    exif[0x010E] = "my grandmother"
+    path = tmp_path / "grandmother.jpg"
+    with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
+        image.convert("L").save(path, quality=95, exif=exif, dpi=(300, 300))
+    return path
+
+
+def colorize(page, *paths: Path) -> None:
+    page.set_input_files("#photos input[type=file]", paths)
+    page.wait_for_function(
+        "names => names.every(n => document.querySelector('#photos').innerText.replaceAll('\\n', '').includes(n))",
+        arg=[path.stem[:10] for path in paths],
+    )
+    page.click("#go")
+
+
+def shown(page, which: int) -> np.ndarray:
+    "The pixels of what the slider shows: 0 before, 1 after."
+    image = page.locator("#slider img").nth(which)
+    data = page.context.request.get(image.get_attribute("src")).body()
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float64)
+
+
+def chroma(pixels: np.ndarray) -> float:
+    return float(np.ptp(pixels, axis=-1).mean())
+
+
+def download(page, selector: str, folder: Path) -> Path:
+    page.wait_for_selector(f"{selector}:visible")
+    with page.expect_download() as arriving:
+        page.click(selector)
+    path = folder / arriving.value.suggested_filename
+    arriving.value.save_as(path)
+    return path
+
+
+def test_a_photo_gets_colour_and_comes_back_with_its_name_and_size(visit, grandmother, tmp_path):
+    page = visit()
+    colorize(page, grandmother)
+    page.wait_for_selector("#download:visible")
+    before, after = shown(page, 0), shown(page, 1)
+    assert chroma(before) < 1 and chroma(after) > 2, "the result has colour"
+    assert before.shape == after.shape
+    page.screenshot(path=tmp_path / "desktop.png", full_page=True)
+
+    (tmp_path / "out").mkdir()
+    result = download(page, "#download", tmp_path / "out")
+    assert result.name == "grandmother.jpg"
+    with Image.open(result) as made, Image.open(grandmother) as original:
+        assert made.format == "JPEG" and made.size == original.size
+        assert made.getexif()[0x010E] == "my grandmother" and made.info["dpi"] == (300, 300)
+        pixels = np.asarray(made, np.float64)
+        assert chroma(pixels) > 2
+        assert np.abs(pixels @ np.array(LUMA_WEIGHTS) - np.asarray(original)).mean() < 2
+
+
+def test_the_handle_uncovers_the_colours(visit, grandmother):
+    page = visit()
+    colorize(page, grandmother)
+    page.wait_for_selector("#download:visible")
+
+    def uncovered() -> float:
+        "Where the coloured picture begins, in percent of the width."
+        return float(re.search(r"([\d.]+)%\)", page.locator("#slider img").nth(1).get_attribute("style")).group(1))
+
+    def colourful() -> tuple[float, float]:
+        "Chroma of the left and the right third of what is on the screen, the handle and its label left out."
+        picture = np.asarray(Image.open(io.BytesIO(page.locator("#slider img").nth(0).screenshot())).convert("RGB"))
+        picture = picture[picture.shape[0] * 3 // 4 :].astype(float)
+        third = picture.shape[1] // 3
+        return chroma(picture[:, :third]), chroma(picture[:, -third:])
+
+    handle = page.locator("#slider [data-testid=slider]")
+    assert uncovered() == pytest.approx(50, abs=5)
+    left, right = colourful()
+    assert left < 1 < right
+    box, picture = handle.bounding_box(), page.locator("#slider img").nth(0).bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(picture["x"] + 2, middle, steps=8)
+    page.mouse.up()
+    assert uncovered() < 15
+    left, right = colourful()
+    assert left > 1 and right > 1, "now all of it is in colour"
+
+
+def test_many_photos_give_a_gallery_and_a_zip_and_a_bad_one_a_sentence(visit, grandmother, tmp_path):
+    letter, second = tmp_path / "letter.jpg", tmp_path / "großmutter (2).png"
+    letter.write_text("Dear grandmother")
+    Image.new("L", (60, 40), 90).save(second)
+    page = visit()
+    colorize(page, grandmother, letter, second)
+    page.wait_for_selector("#download-all:visible")
+    assert page.inner_text("#message") == "letter.jpg: not a photo, or in a format that is not supported"
+    assert page.locator("#gallery .thumbnail-item").count() == 2
+
+    (tmp_path / "out").mkdir()
+    archive = download(page, "#download-all", tmp_path / "out")
+    assert archive.name == "colorized.zip"
+    with zipfile.ZipFile(archive) as content:
+        assert content.namelist() == ["grandmother.jpg", "großmutter (2).png"]
+
+    page.locator("#gallery .thumbnail-item").nth(1).click()
+    page.wait_for_selector("#download:has-text('großmutter')")
+    assert shown(page, 1).shape == (40, 60, 3)
+    assert "großmutter (2).png" in page.inner_text("#opinion")
+    with Image.open(download(page, "#download", tmp_path / "out")) as made:
+        assert made.size == (60, 40)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"colorized.zip", "großmutter (2).png"}
+
+
+def test_a_text_file_named_jpg_gets_a_sentence(visit, tmp_path):
+    (tmp_path / "letter.jpg").write_text("Dear grandmother")
+    page = visit()
+    colorize(page, tmp_path / "letter.jpg")
+    page.wait_for_selector("#message li")
+    assert page.inner_text("#message") == "letter.jpg: not a photo, or in a format that is not supported"
+    assert not page.is_visible("#download") and not page.is_visible("#opinion")
+
+
+def test_a_photo_of_one_pixel(visit, tmp_path):
+    Image.new("L", (1, 1), 90).save(tmp_path / "one.png")
+    (tmp_path / "out").mkdir()
+    page = visit()
+    colorize(page, tmp_path / "one.png")
+    with Image.open(download(page, "#download", tmp_path / "out")) as made:
+        assert made.size == (1, 1) and made.format == "PNG"
+
+
+def test_files_that_are_too_large_or_of_another_kind_or_none(visit, tmp_path):
+    page = visit()
+    page.click("#go")
+    page.wait_for_selector("text=Choose a photo first")
+    (tmp_path / "large.jpg").write_bytes(bytes(3 << 20))
+    page.set_input_files("#photos input[type=file]", tmp_path / "large.jpg")
+    page.wait_for_selector("text=exceed the maximum allowed size")
+    page = visit()
+    (tmp_path / "letter.txt").write_text("Dear grandmother")
+    page.set_input_files("#photos input[type=file]", tmp_path / "letter.txt")
+    page.wait_for_selector("text=Invalid file type")
+
+
+def test_too_many_photos(visit, grandmother, tmp_path):
+    paths = [tmp_path / f"{number}.jpg" for number in range(5)]
+    for path in paths:
+        path.write_bytes(grandmother.read_bytes())
+    page = visit()
+    colorize(page, *paths)
+    page.wait_for_selector("text=These are 5 photos; please send at most 4 at once.")
+
+
+def test_a_name_with_code_in_it_is_only_a_name(visit, tmp_path):
+    path = tmp_path / "&lt;img src=x onerror=alert(1)&gt;<img src=x onerror=alert(2)>.jpg"
+    path.write_text("Dear grandmother")
+    page = visit()
+    page.set_input_files("#photos input[type=file]", path)
+    page.wait_for_function(
+        "document.querySelector('#photos').innerText.includes('KB') || "
+        "document.querySelector('#photos').innerText.includes(' B')"
+    )
+    page.click("#go")
+    page.wait_for_selector("#message li")
+    assert "onerror=alert(1)" in page.inner_text("#message")
+    assert not page.locator("img[src=x]").count()
+
+
+def test_a_sample_needs_one_click(visit):
+    page = visit()
+    page.locator("#samples .thumbnail-item").nth(1).click()
+    page.wait_for_selector(f"#download:has-text('{list(sample_photos())[1]}')")
+    assert chroma(shown(page, 0)) < 1 and chroma(shown(page, 1)) > 2
+
+
+def test_options(visit, grandmother):
+    page = visit()
+    assert not page.is_visible("#options input[type=range]")
+    page.click("#options button")
+    strength = page.locator("#options input[type=number]").nth(0)
+    strength.wait_for()
+    assert page.locator("#options input[type=number]").nth(1).input_value() == "8"
+    strength.fill("0")
+    strength.press("Enter")
+    colorize(page, grandmother)
+    page.wait_for_selector("#download:visible")
+    assert chroma(shown(page, 1)) == 0, "strength 0 is grey"
+
+
+def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, grandmother):
+    page = visit()
+    colorize(page, grandmother)
+    page.wait_for_selector("#opinion:visible")
+    page.click("#opinion button:has-text('Send')")
+    page.wait_for_selector("text=Choose thumbs up or thumbs down first.")
+    assert not server.feedback.exists()
+
+    page.click("#opinion label:has-text('Poor')")
+    page.fill("#opinion textarea", "the hat is blue")
+    page.click("#opinion button:has-text('Send')")
+    page.wait_for_selector("text=Thank you")
+    page.wait_for_function("document.querySelector('#opinion textarea').value == ''")
+    (line,) = map(json.loads, (server.feedback / "feedback.jsonl").read_text().splitlines())
+    assert (line["verdict"], line["remark"], line["photo"]) == ("poor", "the hat is blue", None)
+    assert (line["model"], line["strength"], line["render_factor"]) == ("tiny", 1, 8)
+    assert re.fullmatch("[0-9a-f]{12}", line["sha256"]) and line["size"] == [512, 600]
+    assert [path.name for path in server.feedback.iterdir()] == ["feedback.jsonl"]
+
+    page.click("#opinion label:has-text('Good')")
+    page.check("#opinion input[type=checkbox]")
+    page.click("#opinion button:has-text('Send')")
+    page.wait_for_function("!document.querySelector('#opinion input[type=checkbox]').checked")
+    again = json.loads((server.feedback / "feedback.jsonl").read_text().splitlines()[1])
+    assert again["result"] == line["result"] and again["verdict"] == "good"
+    assert (server.feedback / "photos" / again["photo"]).read_bytes() == grandmother.read_bytes()
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_on_a_phone(visit, grandmother, tmp_path, width):
+    page = visit({**PHONE, "width": width}, is_mobile=True, has_touch=True)
+    assert page.locator("#go").bounding_box()["y"] < PHONE["height"], "seen without scrolling"
+    copies = [tmp_path / f"{name}.jpg" for name in ("a", "b", "c")]
+    for path in copies:
+        path.write_bytes(grandmother.read_bytes())
+    colorize(page, *copies)
+    page.wait_for_selector("#download-all:visible")
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+    for selector in ("#slider", "#download", "#gallery", "#opinion"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_in_the_dark(visit):
+    page = visit(color_scheme="dark")
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", background)[:3])) < 60
+
+
+def test_in_the_end_no_other_host_was_called(server):
+    assert server.calls_outside() == ""

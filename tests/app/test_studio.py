@@ -1,0 +1,167 @@
+"""What the page does with a photo, without the page."""
+
+import errno
+import logging
+import math
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deoldify_lite import Colorizer, open_photo
+from deoldify_lite.app.studio import PREVIEW, Refused, Settings, Studio, shipped
+from deoldify_lite.colorize.folder import find_jobs
+from deoldify_lite.colorize.pipeline import colorize_all
+from deoldify_lite.modeling.weights import BadWeights
+from deoldify_lite.samples import sample_photos
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def studio(weights, tmp_path_factory) -> Studio:
+    return Studio([str(weights)], tmp_path_factory.mktemp("studio"), 2_000_000, "cpu", "float32")
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    "Photos with everything that may get lost: EXIF, resolution, transparency, 16 bit, an orientation."
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
+        grey = image.convert("L").resize((90, 120))
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "my grandmother", 6
+    grey.save(folder / "grandmother.jpg", exif=exif, dpi=(300, 300), quality=95)
+    grey.convert("LA").save(folder / "with alpha.png")
+    grey.save(folder / "a.webp", lossless=True)
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(folder / "deep.tif")
+    grey.convert("P").save(folder / "b.gif")
+    return folder
+
+
+def test_results_are_those_of_the_folder_command(studio, photos, weights, tmp_path):
+    colorizer = Colorizer(weights, "cpu", "float32")
+    wanted = {Path(r.input).name: Path(r.output) for r in colorize_all(find_jobs(photos, tmp_path / "out"), colorizer)}
+    assert len(wanted) == 5
+    for name, output in wanted.items():
+        made = studio.colorize(photos / name, Settings(studio.models[0]))
+        assert made.result.name == output.name
+        assert made.result.read_bytes() == output.read_bytes()
+        assert made.settings.render_factor == colorizer.render_factor
+
+
+def test_the_example_of_a_result(studio, photos):
+    made = studio.colorize(photos / "grandmother.jpg", Settings(studio.models[0]))
+    with Image.open(made.result) as image:
+        assert image.getexif()[0x010E] == "my grandmother" and image.info["dpi"] == (300, 300)
+        assert image.size == made.size == (120, 90), "turned upright"
+    with Image.open(made.before) as before, Image.open(made.after) as after:
+        assert before.size == after.size == (120, 90)
+        assert np.ptp(np.asarray(before.convert("RGB")).astype(int), axis=-1).max() == 0
+        assert np.ptp(np.asarray(after).astype(int), axis=-1).mean() > 2
+
+
+def test_previews_fit_a_screen_and_show_transparent_as_white(studio, tmp_path):
+    image = Image.new("LA", (PREVIEW + 100, 50), (0, 0))
+    image.paste((0, 255), (0, 0, 100, 50))
+    image.save(tmp_path / "a.png")
+    made = studio.colorize(tmp_path / "a.png", Settings(studio.models[0]))
+    with Image.open(made.before) as before:
+        assert before.width == PREVIEW
+        assert before.getpixel((before.width - 5, 20)) == (255, 255, 255) and max(before.getpixel((5, 20))) < 5
+
+
+def test_every_request_has_its_own_render_factor(studio, weights, photos):
+    factors = [2, 3, 4, 6, None] * 4
+    with ThreadPoolExecutor(5) as pool:
+        made = list(
+            pool.map(
+                lambda factor: studio.colorize(photos / "a.webp", Settings(studio.models[0], 1.0, factor)), factors
+            )
+        )
+    photo = open_photo(photos / "a.webp")
+    for factor, item in zip(factors, made):
+        alone = Colorizer(weights, "cpu", "float32", factor)
+        assert item.settings.render_factor == alone.render_factor
+        expected = studio.colorize(photos / "a.webp", Settings(studio.models[0], 1.0, alone.render_factor))
+        assert item.result.read_bytes() == expected.result.read_bytes()
+    assert (Colorizer(weights, "cpu", "float32", 2).colorize_photo(photo) != alone.colorize_photo(photo)).any()
+
+
+def test_models_have_names_without_folders(studio, weights, tmp_path):
+    assert studio.models == [weights.stem]
+    assert shipped()[0] == "lite"
+    with pytest.raises(BadWeights):
+        Studio([str(tmp_path / "none.safetensors")], tmp_path, 1000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"strength": -0.1}, "the strength goes from 0 to 3"),
+        ({"strength": math.nan}, "the strength goes from 0 to 3"),
+        ({"strength": math.inf}, "the strength goes from 0 to 3"),
+        ({"render_factor": 1}, "the render factor goes from 2 to 64"),
+        ({"render_factor": 10_000}, "the render factor goes from 2 to 64"),
+        ({"model": "../../etc/passwd"}, "there is no such model here"),
+    ],
+)
+def test_settings_that_make_no_sense(studio, photos, settings, sentence):
+    with pytest.raises(Refused, match=sentence):
+        studio.colorize(photos / "a.webp", Settings(**{"model": studio.models[0], **settings}))
+
+
+def test_files_that_are_no_photos(studio, tmp_path):
+    (tmp_path / "letter.jpg").write_text("Dear grandmother")
+    (tmp_path / "empty.png").touch()
+    Image.new("L", (2000, 1001)).save(tmp_path / "large.png")
+    (tmp_path / "cut.jpg").write_bytes(sample_photos()["china.jpg"].read_bytes()[:20_000])
+    for name, sentence in (
+        ("letter.jpg", "not a photo, or in a format that is not supported"),
+        ("empty.png", "the file is empty"),
+        ("large.png", "too large: 2000 x 1001 is more than 2,000,000 pixels"),
+        ("cut.jpg", "damaged or truncated"),
+        ("none.jpg", "not here any more; please send it again"),
+        ("photo.heic", "HEIC files are not supported"),
+    ):
+        with pytest.raises(Refused) as refusal:
+            studio.colorize(tmp_path / name, Settings(studio.models[0]))
+        message = str(refusal.value)
+        assert message.startswith(sentence)
+        assert "--" not in message and str(tmp_path) not in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/secret"), "disk is full"),
+        (MemoryError(), "too large for the memory"),
+        (RuntimeError("/home/secret/engine.py"), "our fault"),
+    ],
+)
+def test_our_own_failures_tell_nothing_but_leave_a_trace_in_the_log(
+    studio, photos, monkeypatch, caplog, error, sentence
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("deoldify_lite.app.studio.save_photo", fail)
+    with caplog.at_level(logging.ERROR), pytest.raises(Refused, match=sentence) as refusal:
+        studio.colorize(photos / "a.webp", Settings(studio.models[0]))
+    assert "secret" not in str(refusal.value)
+    assert ("secret" in caplog.text) == isinstance(error, RuntimeError)
+
+
+def test_a_zip_keeps_names_and_loses_none(studio, photos, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "A.webp").write_bytes((photos / "a.webp").read_bytes())
+    files = [photos / "a.webp", photos / "a.webp", tmp_path / "other" / "A.webp", photos / "b.gif"]
+    made = [studio.colorize(path, Settings(studio.models[0])) for path in files]
+    with zipfile.ZipFile(studio.pack(made)) as archive:
+        assert archive.namelist() == ["a.webp", "a (2).webp", "A (3).webp", "b.gif.png"]
+        assert archive.testzip() is None
+        assert archive.read("a (2).webp") == made[1].result.read_bytes()

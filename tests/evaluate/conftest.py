@@ -1,0 +1,84 @@
+"""A few small photos in colour, and networks that need no download."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from PIL import Image
+from torch import nn
+
+from deoldify_lite.evaluate import scores
+from deoldify_lite.evaluate.features import FeatureNetwork
+from deoldify_lite.modeling.pretrained import WeightsUnavailable
+from deoldify_lite.samples import sample_photos
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """Six pieces of the sample photos, one of them in a subfolder, none square."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name, path in sample_photos().items():
+        with Image.open(path) as image:
+            image = image.convert("RGB").resize((160, 120))
+        image.crop((0, 0, 100, 80)).save(folder / f"{Path(name).stem}.png")
+        image.crop((40, 30, 160, 120)).save(folder / "more" / f"{Path(name).stem}.jpg", quality=95)
+    return folder
+
+
+class TinyFeatures(nn.Module):
+    """Eight numbers a picture, the same in every session."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.layer = nn.Conv2d(3, 8, 4, 4)
+
+    def forward(self, x):
+        return self.layer(x).relu().mean((2, 3))
+
+
+@pytest.fixture
+def networks(monkeypatch) -> None:
+    """A small network in VGG16's place; AlexNet, Inception and timm's cannot be had."""
+
+    def open_network(name: str) -> FeatureNetwork:
+        if name != "vgg16":
+            raise WeightsUnavailable(f"{name} is far away")
+        return FeatureNetwork(name, TinyFeatures(), "a small network")
+
+    def lpips():
+        raise WeightsUnavailable("alexnet is far away")
+
+    monkeypatch.setattr(scores, "open_network", open_network)
+    monkeypatch.setattr(scores, "Lpips", lpips)
+
+
+@pytest.fixture
+def load_module():
+    """A script of this repository as a module."""
+
+    def load(name: str):
+        spec = importlib.util.spec_from_file_location(f"script_{name}", SCRIPTS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def load_script(load_module):
+    """A script of this repository as a program for Typer's runner."""
+
+    def load(name: str) -> typer.Typer:
+        program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        program.command()(getattr(load_module(name), name))
+        return program
+
+    return load

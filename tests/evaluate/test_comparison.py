@@ -1,0 +1,144 @@
+"""The docs table: made of metrics.json files, and of nothing else."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from deoldify_lite.evaluate.comparison import (
+    BEGIN,
+    END,
+    NotComparable,
+    comparison,
+    figures_table,
+    published_table,
+    read_subjects,
+    write_between_markers,
+)
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = yaml.safe_load((ROOT / "docs" / "published.yaml").read_text())
+
+
+def subject(name: str, kind: str = "generator", **values: float | None) -> dict:
+    about = {
+        "photos_sha256": "f" * 64,
+        "n": 7,
+        "sha256": name * 64,
+        "render_factor": 8,
+        "precision": "float32",
+        "device": "cpu",
+    }
+    depends_on = {**about, "versions": {"torch": "2.0"}, "network": "a network", "network_sha256": "e" * 64}
+    figures = {name: {"value": value, "depends_on": depends_on} for name, value in values.items()}
+    return {"name": name, "kind": kind, **about, "figures": figures}
+
+
+METRICS = {
+    "size": 256,
+    "crop": "middle square",
+    "subjects": [
+        subject("truth", "photos", psnr="Infinity", lpips_alex=0.0, fid=None),
+        subject("grey", "grey", psnr=20.0, lpips_alex=0.4, fid=None),
+        subject("a", psnr=24.123, lpips_alex=0.12345, fid=None),
+        subject("b", psnr=23.0, lpips_alex=0.11111, fid=None, colourfulness_abs=33.333),
+    ],
+}
+
+
+def write(path: Path, metrics: dict) -> Path:
+    path.write_text(json.dumps(metrics))
+    return path
+
+
+def test_the_table_has_the_figures_and_marks_the_best():
+    table = figures_table(METRICS["subjects"]).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    assert [row[0] for row in cells] == ["", "---", "grey", "a", "b", "truth"]
+    assert cells[0][1].startswith("LPIPS") and cells[0][2].startswith("PSNR") and len(cells[0]) == 3, "FID nobody has"
+    assert cells[2][1:] == ["0.4000", "20.00"] and cells[5][1:] == ["0.0000", "∞"]
+    assert cells[3][1:] == ["0.1235", "**24.12**"] and cells[4][1:] == ["**0.1111**", "23.00"]
+
+
+def test_published_figures_are_marked_as_about_other_photos(tmp_path):
+    text = comparison(read_subjects([write(tmp_path / "metrics.json", METRICS)]), PUBLISHED)
+    assert "cannot be ranked" in text and "2212.11613" in text
+    ddcolor = next(line for line in text.splitlines() if "DDColor-L" in line)
+    assert [cell.strip() for cell in ddcolor.split("|")[2:-1]] == ["ImageNet val5k", "3.920", "38.26", "0.05", "23.85"]
+    ours = next(line for line in text.splitlines() if line.startswith("| b ") and "ours, 7" in line)
+    assert "33.33" in ours and "23.00" in ours
+    assert text.count("aaaaaaaaaaaa") == 1 and "a network (eeeeeeeeeeee)" in text, (
+        "weights and networks by their hashes"
+    )
+
+
+def test_the_published_gaps_belong_to_one_set_of_photos():
+    """Each system is as far from the same truth as its gap says: no figure was mistyped."""
+    for system in PUBLISHED["systems"]:
+        assert abs(38.21 - system["colourfulness_abs"]) == pytest.approx(system["colourfulness_abs_gap"], abs=0.011), (
+            system
+        )
+
+
+def test_several_files_make_one_table(tmp_path):
+    more = copy.deepcopy(METRICS)
+    more["subjects"][2:] = [subject("c", psnr=30.0)]
+    found = read_subjects([write(tmp_path / "1.json", METRICS), write(tmp_path / "2.json", more)])
+    assert [s["name"] for s in found] == ["truth", "grey", "a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m["subjects"][2].update(photos_sha256="0" * 64), "other photos"),
+        (lambda m: m.update(size=128), "another size"),
+        (lambda m: m["subjects"][2].update(sha256="0" * 64), "another 'a'"),
+        (lambda m: m.pop("subjects"), "not a metrics.json"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(tmp_path, change, words):
+    other = copy.deepcopy(METRICS)
+    change(other)
+    with pytest.raises(NotComparable, match=words):
+        read_subjects([write(tmp_path / "1.json", METRICS), write(tmp_path / "2.json", other)])
+
+
+def test_only_what_is_between_the_markers_changes():
+    page = f"# Title\n\n{BEGIN}\nold\n{END}\n\nThe end.\n"
+    once = write_between_markers(page, "new")
+    assert once == f"# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\nThe end.\n"
+    assert write_between_markers(once, "new") == once
+    with pytest.raises(NotComparable, match="place for the table"):
+        write_between_markers("# Title", "new")
+
+
+def test_the_script_writes_the_page(tmp_path, load_script):
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    metrics = write(tmp_path / "metrics.json", METRICS)
+    run = lambda *arguments: CliRunner().invoke(load_script("compare"), list(map(str, arguments)))  # noqa: E731
+    result = run(metrics, "--page", page)
+    assert (result.exit_code, result.stdout.strip()) == (0, str(page))
+    assert "**24.12**" in page.read_text()
+    before = page.read_text()
+    result = run(tmp_path / "gone.json", "--page", page)
+    assert result.exit_code == 2 and "gone.json: No such file" in result.stderr
+    assert run(metrics, "--page", tmp_path / "gone.md").exit_code == 2
+    assert page.read_text() == before
+
+
+def test_the_page_of_the_docs_has_the_published_figures_of_the_data_file():
+    page = (ROOT / "docs" / "comparison.md").read_text()
+    rows = published_table([], PUBLISHED).splitlines()[2:]
+    assert len(rows) == len(PUBLISHED["systems"])
+    for row in rows:
+        assert "".join(row.split()) in "".join(page.split()), row
+
+
+def test_who_was_judged_on_fewer_photos_says_so_and_does_not_compete():
+    fewer = subject("easy", psnr=40.0) | {"n": 3}
+    table = figures_table([*METRICS["subjects"], fewer])
+    assert "easy (3 of 7 photos)" in table and "**40.00**" not in table and "**24.12**" in table

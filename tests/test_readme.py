@@ -1,0 +1,105 @@
+"""The README's commands: those that can, run as they stand; of the others the options must exist."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.weights import save_weights
+from deoldify_lite.samples import sample_photos
+
+ROOT = Path(__file__).parents[1]
+NOT_HERE = {
+    "pip install": "installs",
+    "sh scripts/": "sets up an environment",
+    "tensorboard": "a server",
+    "scripts/app.py": "a server; tests/app has it",
+    "scripts/colorize_ray.py": "needs Ray; tests/test_ray.py has it",
+    "ColorizeArtistic_gen.pth": "not to be had everywhere",
+    "scripts/nogan.py --photos": "hours",
+    "scripts/nogan.py --stage": "goes on with the one before",
+    "--preset finetune": "needs pretrained weights",
+    "scripts/evaluate.py": "needs pretrained weights",
+    "scripts/pix2pix.py": "hours",
+    "scripts/bench": "minutes",
+}
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [shlex.join(shlex.split(line, comments=True)) for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def reason_against(command: str) -> str | None:
+    return next((why for part, why in NOT_HERE.items() if part in command), None)
+
+
+def as_here(command: str) -> list[str]:
+    "With this Python, and this checkout's command line."
+    words = shlex.split(command)
+    if words[0] == "python":
+        return [sys.executable, str(ROOT / words[1]), *words[2:]]
+    assert words[0] == "deoldify-lite", f"{command}: what is this?"
+    return [sys.executable, "-c", "from deoldify_lite.cli import main; main()", *words[1:]]
+
+
+def run(words: list[str], folder: Path) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200", "TERM": "dumb"}
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    "A folder in which what the README speaks of is there."
+    folder = tmp_path_factory.mktemp("readme")
+    photos = list(sample_photos().values())
+    for name in ("photos", "photos/more", "archive", "old", "PATH"):
+        (folder / name).mkdir()
+        for photo in photos:
+            shutil.copy(photo, folder / name)
+    for i in range(12):
+        with Image.open(photos[i % len(photos)]) as image:
+            image.convert("RGB").resize((90 + i, 80)).save(folder / "PATH" / f"{i}.jpg")
+    shutil.copy(photos[0], folder / "grandmother.jpg")
+    save_weights(build_generator("lite", "test_resnet"), folder / "runs" / "mine" / "generator.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if not reason_against(c)])
+def test_command_runs(command, place):
+    done = run(as_here(command), place)
+    assert done.returncode == 0, done.stderr
+
+
+SCRIPTS = [c for c in commands() if reason_against(c) and c.startswith("python scripts/")]
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_options_of_commands_that_do_not_run_here_exist(command, place):
+    words = as_here(command)
+    known = run([*words[:2], "--help"], place)
+    assert known.returncode == 0, known.stderr
+    for option in (word for word in words[2:] if word.startswith("-")):
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known.stdout), f"{command}: no {option}"
+    for value in re.findall(r"--(?:preset|stage|recipe) (\S+)", command):
+        assert value in known.stdout or (ROOT / "README.md").read_text().count(f"`{value}`"), f"{command}: no {value}"
+
+
+def test_every_command_but_a_few_runs():
+    assert sum(reason_against(c) is None for c in commands()) >= 5
+
+
+def test_scripts_and_documents_that_are_named_exist():
+    readme = (ROOT / "README.md").read_text()
+    for name in set(re.findall(r"(?:scripts|docs|notebooks)/[\w./]+\w", readme)):
+        assert (ROOT / name).exists(), name
+    for script in (ROOT / "scripts").glob("*.py"):
+        assert script.name in readme or script.name in (ROOT / "CONTRIBUTING.md").read_text(), f"{script} is not named"

@@ -1,0 +1,354 @@
+"""The recipes of the seed documents: what they say, that they train, go on after a kill, and colorize."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.modeling.layers import SelfAttention
+from deoldify_lite.modeling.pix2pix import PatchGAN, Pix2Pix
+from deoldify_lite.modeling.weights import load_generator, read_safetensors
+from deoldify_lite.samples import sample_photos
+from deoldify_lite.training import pix2pix
+from deoldify_lite.training.errors import TrainingDiverged, WrongCheckpoint
+from deoldify_lite.training.pix2pix import RECIPES, Game, Recipe, open_recipe, recipe, train
+from deoldify_lite.training.stages import trainable_generator
+
+ROOT = Path(__file__).parents[2]
+SEEDS = ROOT.parent / "shared" / "seeds"
+SMALL = {"width": "4", "batch": "2", "pretrained": "false"}  # what makes any recipe small
+
+
+def small(name: str, presentations: int = 12, **changes: str) -> Recipe:
+    chosen = recipe(name).sized(32)
+    if not RECIPES[name].network.startswith(("isola", "linder")):
+        changes = {"network": "test_resnet"} | changes
+    return chosen.override(SMALL | {"presentations": str(presentations)} | changes)
+
+
+@pytest.fixture
+def folder(tmp_path, photos) -> Path:
+    """Where recipes run, with the photos packed already."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/photos").symlink_to(photos / ".packs", target_is_directory=True)
+    (photos / ".packs").mkdir(exist_ok=True)
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """No curves, which take longer than a tiny training."""
+    monkeypatch.setattr(pix2pix, "_draw_losses", lambda rows, path: None)
+
+
+def opened(folder: Path, photos: Path, chosen: Recipe, **settings):
+    return open_recipe(folder, chosen, (photos,), device="cpu", precision="float32", **settings)
+
+
+@pytest.fixture
+def command(folder, photos):
+    """The script, called with arguments."""
+    from typer import Typer
+
+    program = Typer()
+    program.command()(runpy.run_path(str(ROOT / "scripts" / "pix2pix.py"))["pix2pix"])
+
+    def call(*arguments: str, with_photos: bool = True):
+        where = ["--run", str(folder), "--device", "cpu", "--precision", "float32"]
+        return CliRunner().invoke(program, [*where, *(["--photos", str(photos)] if with_photos else []), *arguments])
+
+    return call
+
+
+# What each document says, in its own words.
+QUOTES = [
+    ("000", {"epochs": 100}, r"totally 100"),
+    ("000", {"pixel_weight": 100.0, "gan": "lsgan", "pixel": "l1"}, r"MSE loss plus the pixel-wise loss time 100"),
+    ("000", {"norm": "instance", "network": "lindernoren"}, r"nn\.InstanceNorm2d\(out_size\)"),
+    ("000", {"dropout": 0.5, "down": 8}, r"self\.down8 = UNetDown\(512, 512, normalize=False, dropout=0\.5\)"),
+    ("000", {"space": "rgb"}, r"inputting three-channels gray image"),
+    ("000", {"samples": (1, 5, 40, 100)}, r"after training 5 times[\s\S]*training 40 times[\s\S]*training 100 times"),
+    ("002-unet-30", {"epochs": 30, "gan": "none"}, r"običnim L1 gubitkom[\s\S]*trenirali smo 30 epoha"),
+    ("002-unet-30", {"network": "resnet18", "pretrained": True}, r"težinama preuzetim od ResNet18 mreže"),
+    ("002-unet-30", {"batch": 16}, r"Veličina minigrupa u dataloaderima bila je 16"),
+    ("002-unet-30", {"size": 256, "space": "lab"}, r"256x256 i pretvorene iz RGB formata u Lab"),
+    ("002-unet-30", {"lr": 2e-4, "betas": (0.5, 0.99)}, r"= \(0\.5, 0\.99\)[\s\S]*2x10\^-4"),
+    ("002-vanilla-20", {"epochs": 20, "start": "002-unet-30"}, r"U-Net generatorom treniranim 30 epoha[\s\S]*20 epoha"),
+    ("002-vanilla-20", {"gan": "vanilla"}, r'za gubitak odabrali "vanilla" opciju'),
+    ("002-lsgan-20", {"epochs": 20, "gan": "lsgan", "start": "002-unet-30"}, r"nn\.MSELoss[\s\S]*izvorno 20"),
+    ("002-lsgan-30", {"epochs": 10, "gan": "lsgan", "start": "002-lsgan-20"}, r"zatim još 10 epoha"),
+    ("002-vanilla-20", {"pixel_weight": 100.0}, r"prethodna dva GAN-a iznosila je 100"),
+    ("002-low-lambda-20", {"pixel_weight": 50.0, "gan": "vanilla", "epochs": 20}, r"a u ovom modelu 50"),
+    ("002-low-lambda-20", {"patch": 70, "norm": "batch"}, r"70x70"),
+    ("003", {"init": 0.02}, r"mean of 0\.0 and a standard deviation of 0\.02"),
+    ("003", {"gan": "vanilla"}, r'which will be "vanilla" in our project'),
+    ("003", {"pixel": "l1", "pixel_weight": 100.0}, r"100 in our case"),
+    ("003", {"down": 8, "network": "isola", "size": 256}, r"eight layers down[\s\S]*256 by 256"),
+    ("003", {"patch": 70, "norm": "batch"}, r"BatchNorm2d\(128[\s\S]*70 by 70"),
+    ("003", {"epochs": 100, "table_every": 5}, r"\n5\t0\.52271[\s\S]*\n10\t[\s\S]*about 100 epochs"),
+    ("003", {"space": "lab"}, r"\(1-channel image\) and produces a 2-channel image"),
+    ("004-batch", {"norm": "batch", "epochs": 1500}, r"Batch Normalization Results[\s\S]*1500\+ epochs"),
+    ("004-batch", {"batch": 32, "lr": 2e-4}, r"Batch size was 32\.[\s\S]*Learning rate 2e-4"),
+    ("004-instance", {"norm": "instance", "batch": 32, "lr": 2e-4}, r"Instance Normalization Results"),
+    ("004-instance", {"space": "rgb"}, r"ConvTranspose2d-51\t\[-1, 3, 256, 256\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "values", "quote"), QUOTES)
+def test_recipes_are_those_of_the_documents(name, values, quote):
+    chosen = RECIPES[name]
+    assert {field: getattr(chosen, field) for field in values} == values
+    for field in values:
+        assert chosen.document in chosen.sources[field], f"{field} should name its place in the document"
+    documents = list(SEEDS.glob(f"{chosen.document}_*.txt"))
+    if not documents:
+        pytest.skip("the documents are not on this machine")
+    assert re.search(quote, documents[0].read_text())
+
+
+def test_every_value_has_a_source_and_every_recipe_its_page():
+    ours = {"name", "document", "sources", "seed", "presentations", "samples", "table_every"}
+    page = (ROOT / "docs" / "baselines.md").read_text()
+    for chosen in RECIPES.values():
+        lacking = vars(chosen).keys() - chosen.sources.keys() - ours
+        assert lacking <= ({"start", "pretrained"} if not chosen.start else set()), chosen.name
+        assert f"`{chosen.name}`" in page
+
+
+@pytest.mark.parametrize("name", ["000", "003", "004-batch", "004-instance"])
+def test_a_tiny_run_leaves_everything(name, command, folder):
+    """Weights for the colorizer, curves, a table of losses, pictures, figures; then the same command does nothing."""
+    arguments = [f"--set={k}={v}" for k, v in SMALL.items()]
+    arguments += ["--recipe", name, "--size", "32", "--presentations", "40", "--set=epochs=10", "--set=samples=[1, 5]"]
+    result = command(*arguments)
+    assert result.exit_code == 0, result.output
+    place = folder / f"{name}@40"
+    assert result.stdout.strip() == str(place / "generator.safetensors")
+    figures = json.loads((place / "train/done.json").read_text())
+    assert (figures["steps"], figures["presentations"]) == (20, 40)
+    assert sorted(p.name for p in (place / "samples").iterdir()) == [f"epoch-00{e}.png" for e in ("01", "05", "10")]
+    with Image.open(place / "samples/epoch-0001.png") as picture:
+        assert picture.height >= 3 * 32
+    table = [line.split("|")[1:-1] for line in (place / "losses.md").read_text().splitlines()]
+    assert [cell.strip() for cell in table[0]] == [
+        *("epoch", "presentations", "loss_D_fake", "loss_D_real", "loss_D", "loss_G_GAN", "loss_G_L1", "loss_G")
+    ]
+    assert [[int(cell) for cell in row[:2]] for row in table[2:]] == [[5, 20], [10, 40]]
+    for row in table[2:]:
+        fake, real, critic, fooling, pixel, generator = map(float, row[2:])
+        assert critic == pytest.approx((fake + real) / 2, abs=1e-4)
+        assert generator == pytest.approx(fooling + pixel, abs=1e-3)
+    assert (place / "losses.png").exists() and list((place / "train").glob("events.*"))
+    before = (place / "generator.safetensors").stat().st_mtime_ns
+    photos_remembered = command(*arguments, with_photos=False)
+    assert photos_remembered.exit_code == 0, photos_remembered.output
+    assert (place / "generator.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_five_generators_of_002(folder, photos):
+    """Presentations are shared out by epochs over all that a recipe builds on; what is there already is used."""
+    for name in ("002-lsgan-30", "002-lsgan-20", "002-vanilla-20", "002-low-lambda-20"):
+        train(opened(folder, photos, small(name, 60 if name.endswith("30") else 50, batch="5")))
+    done = {path.parents[1].name: json.loads(path.read_text()) for path in folder.glob("*/train/done.json")}
+    shown = {name: figures["presentations"] for name, figures in done.items()}
+    budget = {"002-unet-30@30": 30, "002-lsgan-20@50": 20, "002-lsgan-30@60": 10}
+    assert shown == budget | {"002-vanilla-20@50": 20, "002-low-lambda-20@50": 20}
+    assert not (folder / "002-unet-30@30/train/critic.safetensors").exists()
+    losses = (folder / "002-unet-30@30/losses.md").read_text()
+    assert "loss_G_L1" in losses and "loss_D" not in losses
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_gan_goes_on_from_both_networks(folder, photos):
+    """With a rate of 0 nothing moves but BatchNorm's statistics."""
+    train(opened(folder, photos, small("002-lsgan-30", 12, lr="0")))
+    for file in ("weights.safetensors", "critic.safetensors"):
+        before = read_safetensors(folder / "002-lsgan-20@10/train" / file)[1]
+        after = read_safetensors(folder / "002-lsgan-30@12/train" / file)[1]
+        assert all(torch.equal(v, after[k]) for k, v in before.items() if "running_" not in k and "num_b" not in k)
+    first = read_safetensors(folder / "002-unet-30@6/train/weights.safetensors")[1]
+    last = read_safetensors(folder / "002-lsgan-20@10/train/weights.safetensors")[1]
+    assert any(not torch.equal(v, last[k]) for k, v in first.items() if k.endswith("weight")), (
+        "at its own rate it moved"
+    )
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("name", ["000", "002-vanilla-20"])
+def test_killed_and_begun_again_gives_the_same_bits(name, folder, photos, monkeypatch):
+    """Dropout, Adam's moments, the critic, the order of the photos: all goes on as if nothing had been."""
+    train(opened(folder, photos, small(name)))
+    step, calls = Game.step, []
+
+    def killed(self):
+        calls.append(self.stage.run.folder.name)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(Game, "step", killed)
+    other = folder / "killed"
+    with pytest.raises(KeyboardInterrupt):
+        train(opened(other, photos, small(name), checkpoint_seconds=0))
+    assert (other / calls[-1] / "train/checkpoint.pt").exists()
+    train(opened(other, photos, small(name), checkpoint_seconds=0))
+    assert len(calls) == 7, "each of the six steps is made once, but for the one that was killed"
+    for path in ("generator.safetensors", "train/critic.safetensors", "losses.md"):
+        whole, again = (base / f"{name}@12" / path for base in (folder, other))
+        assert whole.read_bytes() == again.read_bytes(), path
+    assert not list(other.rglob("checkpoint.pt"))
+
+
+def test_a_nan_stops_before_it_reaches_the_weights(folder, photos, monkeypatch):
+    games = []
+    monkeypatch.setattr(Game, "step", lambda self, step=Game.step: games.append(self) or step(self))
+    real = pix2pix.PIXEL_LOSSES["l1"]
+    poisoned = lambda a, b: real(a, b) * (float("nan") if len(games) == 4 else 1)  # noqa: E731
+    monkeypatch.setitem(pix2pix.PIXEL_LOSSES, "l1", poisoned)
+    run = opened(folder, photos, small("003"), checkpoint_seconds=0)
+    with pytest.raises(TrainingDiverged, match=r"loss_G_L1 became nan at step 4 of 6; .* --set lr=1e-4"):
+        train(run)
+    assert all(torch.isfinite(p).all() for p in games[0].generator.parameters())
+    assert torch.load(run.folder / "train/checkpoint.pt", weights_only=True)["game"]["done"] == 3
+
+
+def test_nan_in_weights_stops_at_once(folder, photos, monkeypatch):
+    monkeypatch.setattr(pix2pix, "init_normal_", lambda network, std: torch.nn.init.constant_(
+        next(network.parameters()), float("nan")) is None or network)  # fmt: skip
+    with pytest.raises(TrainingDiverged, match="became nan at step 1 of 6"):
+        train(opened(folder, photos, small("004-batch")))
+
+
+def test_each_network_learns_from_its_own_loss(folder, photos):
+    """The critic's step leaves the generator as it is, and the other way round."""
+    stage = opened(folder, photos, small("003")).stage("train", {})
+    torch.manual_seed(0)
+    game = Game(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
+    condition, target = game.batch(0)
+    painted = game.generator.paint(condition)
+
+    def weights(network):
+        return [p.detach().clone() for p in network.parameters()]
+
+    def same(before, network):
+        return all(torch.equal(a, b) for a, b in zip(before, network.parameters()))
+
+    before = weights(game.generator), weights(game.critic)
+    game.critic_step(condition, target, painted.detach())
+    assert same(before[0], game.generator) and not same(before[1], game.critic)
+    before = weights(game.generator), weights(game.critic)
+    game.generator_step(condition, target, painted)
+    assert not same(before[0], game.generator) and same(before[1], game.critic)
+
+
+@pytest.mark.parametrize(("gan", "undecided", "sure"), [("vanilla", 0.6931, 0.0), ("lsgan", 0.5, 0.0)])
+def test_gan_losses_of_known_logits(gan, undecided, sure, folder, photos):
+    """What a critic that says 0 to everything pays, and one that is right about all (logits far off, or 1 and 0)."""
+    stage = opened(folder, photos, small("003", gan=gan)).stage("train", {})
+    game = Game(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
+    condition, target = game.batch(0)
+    right = {"vanilla": (50.0, -50.0), "lsgan": (1.0, 0.0)}[gan]
+    for logits, expected in (((0.0, 0.0), undecided), (right, sure)):
+        answers = iter(logits[::-1])  # the painted picture is judged first
+        judge = torch.nn.Conv2d(3, 1, 1)
+        judge.forward = lambda x, answers=answers, judge=judge: x[:, :1] * 0 + next(answers) + 0 * judge.bias
+        game.critic = judge
+        assert game.critic_step(condition, target, target)["loss_D"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_004_leaves_for_later_can_be_asked_for(command, folder):
+    """Mish, L2, colour jitter, larger patches, another size."""
+    changes = {
+        "activation": "mish",
+        "pixel": "l2",
+        "augment.saturation": "0.3",
+        "augment.brightness": "0.2",
+        "patch": "34",
+    }
+    arguments = [f"--set={k}={v}" for k, v in (SMALL | changes).items()]
+    result = command("--recipe", "004-instance", "--size", "48", "--presentations", "8", *arguments)
+    assert result.exit_code == 0, result.output
+    generator = load_generator(result.stdout.strip())
+    assert generator.config["activation"] == "mish" and (generator.config["size"], generator.config["down"]) == (48, 4)
+    assert "loss_G_L2" in (folder / "004-instance@8/losses.md").read_text()
+    critic = read_safetensors(folder / "004-instance@8/train/critic.safetensors")[0]
+    assert (critic["patch"], critic["norm"], critic["channels"]) == (34, "instance", 6)
+
+
+def test_512_pixels_go_down_eight_times():
+    assert (recipe("004-batch").sized(512).down, recipe("004-batch").sized(96).down) == (8, 5)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("name", ["000", "002-unet-30", "003"])
+def test_the_result_colorizes(name, folder, photos):
+    colorizer = Colorizer(train(opened(folder, photos, small(name, 4))), device="cpu", precision="float32")
+    assert colorizer.render_factor == 2
+    with Image.open(sample_photos()["flower.jpg"]) as photo:
+        colour = colorizer.colorize(photo.convert("L").resize((75, 50)))
+    assert colour.size == (75, 50) and colour.mode == "RGB"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_another_recipe_in_the_same_folder_is_refused(folder, photos):
+    result = train(opened(folder, photos, small("003")))
+    kept = result.read_bytes(), (result.parent / "schedule.yaml").read_bytes()
+    with pytest.raises(WrongCheckpoint, match=r"pixel_weight was 100\.0 and is now 50\.0"):
+        train(opened(folder, photos, small("003", pixel_weight="50")))
+    assert kept == (result.read_bytes(), (result.parent / "schedule.yaml").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--recipe", "005"], 2, "recipe '005' is unknown; choose 000, 002-unet-30"),
+        (["--recipe", "003", "--set", "speed=3"], 2, "no field 'speed'"),
+        (["--recipe", "003", "--set", "pixel"], 2, "write FIELD=VALUE"),
+        (["--recipe", "003", "--set", "pixel=l3"], 2, "pixel 'l3' is unknown; choose l1, l2"),
+        (["--recipe", "003", "--set", "patch=71"], 2, "choose 16, 34, 70"),
+        (["--recipe", "003", "--set", "name=x"], 2, "makes the recipe this one"),
+        (["--recipe", "003", "--set", "batch=0"], 2, "batch must be at least 1"),
+        (["--recipe", "003", "--size", "100"], 2, "multiple of 16"),
+        (["--recipe", "003"], 2, "give --photos PATH"),
+        (["--recipe", "003", "--photos", "/nowhere"], 2, "no such file or folder"),
+        (["--recipe", "003", "--device", "cuda:77"], 3, "cuda:77"),
+        (["--recipe", "002-unet-30", "--photos", "PHOTOS", "--encoder-weights", "nowhere.safetensors"], 3, "nowhere"),
+    ],
+)  # fmt: skip
+def test_mistakes_get_one_clear_line(command, photos, arguments, code, message):
+    arguments = [str(photos) if a == "PHOTOS" else a for a in arguments]
+    result = command(*arguments, with_photos=False)
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.output.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and message in lines[0]
+
+
+def test_a_recipe_shows_where_its_values_come_from(command):
+    result = command("--recipe", "002-low-lambda-20", "--show", "--set", "batch=8", with_photos=False)
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert "50.0" in rows["pixel_weight"] and "002, Low-Lambda" in rows["pixel_weight"]
+    assert "8" in rows["batch"].split() and "changed by hand" in rows["batch"]
+
+
+def test_the_ideas_of_001_are_switches_of_the_schedule(run):
+    """NoGAN itself: perceptual loss, self-attention, two time scales, repeated critic pretraining."""
+    switched = {
+        "networks.attention": "false",
+        "loss.features": "[0, 0, 0]",
+        "gan.critic_lr_factor": "1",
+        "repeats": "3",
+    }
+    before = trainable_generator(run, None)
+    run.schedule = run.schedule.override(switched)
+    after = trainable_generator(run, None)
+    found = [sum(isinstance(m, SelfAttention) for m in network.modules()) for network in (before, after)]
+    assert found == [1, 0]
+    assert run.schedule.repeats == 3 and not any(run.schedule.loss.features)

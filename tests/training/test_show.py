@@ -1,0 +1,145 @@
+"""fastai's conveniences on the Learners of the stages, and training to look at."""
+
+import re
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from deoldify_lite.training.nogan import run_nogan
+from deoldify_lite.training.show import plot_log, show_rows, verdict_map
+from deoldify_lite.training.stages import critic_learner, generator_learner
+
+plt.switch_backend("agg")
+
+
+@pytest.fixture
+def drawn():
+    """The rows of the figure that was drawn: name -> picture."""
+    plt.close("all")
+    yield lambda: {axis.get_ylabel(): axis.images[0].get_array() for axis in plt.gcf().axes}
+    plt.close("all")
+
+
+@pytest.fixture
+def learn(run):
+    return generator_learner(run, 1)
+
+
+@pytest.fixture
+def critic(run):
+    run_nogan(run, "generator")
+    run_nogan(run, "generate")
+    return critic_learner(run, 1, run.schedule.critic_stages[0], run.folder / "cycle-1/generate/generated.bin")
+
+
+def colour(picture) -> float:
+    return float((picture.max(-1) - picture.min(-1)).mean())
+
+
+def files(run):
+    return {p for p in run.folder.rglob("*") if p.is_file()}
+
+
+def test_show_batch_has_grey_and_truth(learn, drawn):
+    learn.dls.show_batch(max_n=3)
+    rows = drawn()
+    assert list(rows) == ["grey", "truth"]
+    assert rows["truth"].shape == (32, 3 * 34, 3)
+    assert colour(rows["grey"]) < 0.001 < colour(rows["truth"])
+
+
+def test_show_results_has_ours_as_well(learn, drawn):
+    learn.show_results(max_n=2)
+    rows = drawn()
+    assert list(rows) == ["grey", "ours", "truth"]
+    *inputs, _ = learn.dls.valid.one_batch()
+    with torch.no_grad():
+        painted = learn.model.eval()(*inputs)[0]
+    from deoldify_lite import color
+
+    shown = torch.as_tensor(rows["ours"][:, :32]).permute(2, 0, 1)
+    assert torch.allclose(shown, color.denormalize(painted).clamp(0, 1), atol=1e-4)
+
+
+def test_lr_find_leaves_no_mark(run, learn):
+    """Neither on the weights nor on the run: no checkpoint, no record."""
+    run.checkpoint_seconds = 0
+    before = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    found = learn.lr_find(num_it=12, show_plot=False)
+    assert 1e-7 < found.valley < 10
+    assert all(torch.equal(v, before[k]) for k, v in learn.model.state_dict().items())
+    assert not files(run)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_summary_finds_the_weights_under_spectral_norm_and_leaves_no_mark(run, frozen):
+    learn = generator_learner(run, 0 if frozen else 1)
+    before = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    text = str(learn.summary())
+    parameters = list(learn.model.parameters())
+    for name, counted in (("params", parameters), ("trainable params", [p for p in parameters if p.requires_grad])):
+        count = int(re.search(rf"Total {name}: ([\d,]+)", text)[1].replace(",", ""))
+        whole = sum(p.numel() for p in counted)
+        assert 0.98 * whole < count <= whole, "fastai counts layers alone: not attention's gamma, nor timm's BatchNorm"
+    assert before.keys() == learn.model.state_dict().keys()
+    assert all(torch.equal(v, before[k]) for k, v in learn.model.state_dict().items())
+    assert not files(run)
+    assert learn.validate()[0] > 0, "and it still works"
+
+
+def test_the_generator_predicts_and_validates(learn):
+    painted, truth = learn.get_preds()
+    assert painted.shape == truth.shape and len(painted) == len(learn.dls.valid.members)
+    assert learn.validate()[0] > 0
+
+
+def test_the_critic_shows_what_it_judges(critic, drawn):
+    critic.dls.show_batch(max_n=2)
+    assert list(drawn()) == ["real", "generated"]
+    critic.show_results(ds_idx=0, max_n=2)
+    captions = [label.get_text() for axis in plt.gcf().axes for label in axis.get_xticklabels()]
+    assert len(captions) == 4 and all(c.endswith("% real") for c in captions)
+    with pytest.raises(ValueError, match="give ds_idx=0"):
+        critic.show_results()
+
+
+def test_lr_find_and_summary_of_the_critic(run, critic):
+    before = files(run)
+    assert 1e-7 < critic.lr_find(num_it=12, show_plot=False).valley < 10
+    assert "Total params" in str(critic.summary())
+    assert files(run) == before
+    plt.close("all")
+
+
+def test_the_critics_fixed_pictures_are_of_the_same_photos(critic):
+    from deoldify_lite import color
+
+    painted, truth = critic.dls.train.fixed(4)
+    assert painted.shape == truth.shape == (4, 3, 64, 64)
+    assert (color.luma(painted) - color.luma(truth)).abs().mean() < 0.02, "the generator changes colours alone"
+
+
+def test_curves_of_what_was_recorded(run):
+    run_nogan(run, "generator")
+    plot_log(run.folder, "generator/2-b", "generator/loss", "samples_per_second")
+    axes = plt.gcf().axes
+    assert [axis.get_title() for axis in axes] == ["generator/loss", "samples per second"]
+    assert all(len(axis.lines[0].get_xdata()) for axis in axes)
+    plt.close("all")
+
+
+def test_rows_of_pictures_in_order():
+    show_rows({"a": torch.stack([torch.zeros(3, 4, 5), torch.ones(3, 4, 5)])}, {"a": ["black", "white"]})
+    axis = plt.gcf().axes[0]
+    assert axis.images[0].get_array()[0, :12, 0].tolist() == [0] * 5 + [1] * 7
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["black", "white"]
+    plt.close("all")
+
+
+def test_verdicts_lie_where_the_patches_do():
+    logits = torch.tensor([[-9.0, 9.0, 0.0, 9.0]])
+    found = verdict_map(logits, 8)[0, 0]
+    assert found.shape == (8, 8)
+    assert found[0, 0] < 0.01 and found[0, 7] > 0.99 and found[7, 0] == 0.5

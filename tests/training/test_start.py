@@ -1,0 +1,133 @@
+"""Training that goes on from existing weights."""
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from deoldify_lite.cli import app
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.layers import add_spectral_norm
+from deoldify_lite.modeling.weights import BadWeights, load_generator, save_weights
+from deoldify_lite.schedule import preset
+from deoldify_lite.training.errors import WrongCheckpoint
+from deoldify_lite.training.nogan import run_nogan
+from deoldify_lite.training.run import Run, open_run
+from deoldify_lite.training.stages import trainable_generator
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A generator as training leaves it, of another encoder than the smoke preset's."""
+    torch.manual_seed(3)
+    network = build_generator("lite", "test_efficientnet")
+    for part in network.spectral:
+        add_spectral_norm(part)
+    save_weights(network, tmp_path / "mine.safetensors")
+    return tmp_path / "mine.safetensors"
+
+
+def open_small(folder, photos, start="", **settings) -> Run:
+    small = ["generator_stages=[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]", "gan.share=0.3"]
+    return open_run(folder, [photos], "smoke", small, start=str(start), device="cpu", **settings)
+
+
+def test_it_begins_with_those_weights_and_their_network(tmp_path, photos, weights):
+    run = open_small(tmp_path / "run", photos, weights)
+    assert run.schedule.networks.encoder == "test_efficientnet"
+    ours = trainable_generator(run, None).eval()
+    theirs = load_generator(weights)
+    grey = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        # Spectral norm estimates anew the largest singular value that the weights were divided by.
+        assert (ours(grey) - theirs(grey)).abs().mean() < 0.1 * theirs(grey).std()
+    assert all(torch.equal(v, theirs.encoder.state_dict()[k]) for k, v in ours.encoder.state_dict().items())
+
+
+def test_a_run_goes_on_whatever_becomes_of_the_file(tmp_path, photos, weights):
+    """It has a copy, and other weights are refused."""
+    run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
+    done = json.loads((tmp_path / "run/generator/1-a/done.json").read_text())
+    assert done["recipe"]["networks"]["start"] not in ("", str(weights)), "a hash of what is in the file"
+    run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
+
+    save_weights(build_generator("lite", "test_efficientnet"), weights)
+    with pytest.raises(ValueError, match="was begun from other weights than"):
+        open_small(tmp_path / "run", photos, weights)
+    with pytest.raises(ValueError, match="was begun from other weights than"):
+        open_run(tmp_path / "run", changes=[f"networks.start={weights}"])
+    weights.unlink()
+    assert run_nogan(open_small(tmp_path / "run", photos)) == tmp_path / "run/generator.safetensors"
+
+
+def test_what_began_from_imagenet_does_not_change_to_other_weights(tmp_path, photos, weights):
+    run_nogan(open_small(tmp_path / "run", photos), "generator")
+    with pytest.raises(WrongCheckpoint, match=r"networks\.\w+ was"):
+        run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
+    assert not list((tmp_path / "run").glob("start.*"))
+
+
+def test_a_copy_that_was_tampered_with_is_noticed(tmp_path, photos, weights):
+    run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
+    save_weights(build_generator("lite", "test_efficientnet"), tmp_path / "run/start.safetensors")
+    with pytest.raises(WrongCheckpoint, match=r"networks\.start was"):
+        run_nogan(open_small(tmp_path / "run", photos), "generator")
+
+
+def test_deoldifys_weights_do_as_well(tmp_path):
+    torch.manual_seed(0)
+    save_weights(build_generator("deep"), tmp_path / "deep.safetensors")
+    run = open_run(tmp_path / "run", preset_name="finetune", start=str(tmp_path / "deep.safetensors"))
+    assert (run.schedule.networks.generator, run.schedule.networks.encoder) == ("deep", "")
+
+
+def test_the_command(tmp_path, photos, weights):
+    command = ["nogan", "--preset", "smoke", "--photos", str(photos), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    one = "--set=generator_stages=[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]"
+    result = CliRunner().invoke(app, [*command, one, "--start", str(weights), "--stage", "generator"])
+    assert result.exit_code == 0, result.output
+    assert load_generator(tmp_path / "run/generator.safetensors").config["encoder"] == "test_efficientnet"
+
+    command[command.index("--run") + 1] = str(tmp_path / "other")
+    result = CliRunner().invoke(app, [*command, "--start", "nowhere.safetensors"])
+    assert result.exit_code == 3 and "'nowhere.safetensors': no such file" in result.output
+    (tmp_path / "text.safetensors").write_text("no weights")
+    result = CliRunner().invoke(app, [*command, "--start", str(tmp_path / "text.safetensors")])
+    assert result.exit_code == 3 and "not a safetensors file" in result.output
+
+
+def test_networks_of_another_kind_are_refused(tmp_path, weights):
+    network = build_generator("lite", "test_efficientnet")
+    save_weights(network, weights, config={"architecture": "critic", "width": 8})
+    with pytest.raises(BadWeights):
+        open_run(tmp_path / "run", start=str(weights))
+
+
+def test_frozen_statistics_stay_and_all_else_learns(tmp_path, photos, weights):
+    """In the generator's stages and in the GAN phase: few photos tell less of the world than the start knows."""
+    run = open_small(tmp_path / "run", photos, weights)
+    run.schedule = run.schedule.override({"networks.frozen_statistics": "true"})
+    run_nogan(run)
+    before = load_generator(weights).state_dict()
+    for file in ("generator/1-a/weights.safetensors", "cycle-1/gan/step-000001.safetensors"):
+        after = load_generator(tmp_path / "run" / file).state_dict()
+        moved = {k for k, v in after.items() if not torch.equal(v, before[k])}
+        assert not [k for k in moved if "running_" in k or "num_batches" in k]
+        assert {k for k in after if k.endswith(".bias")} <= moved, "BatchNorm's own weights included"
+
+
+def test_the_finetune_preset_fits_the_weights_that_it_starts_from():
+    networks = preset("finetune").networks
+    config = load_generator(networks.start).config
+    assert config == build_generator(networks.generator, networks.encoder).config
+
+
+def test_finetuning_is_gentler_than_training():
+    """Lower rates than any stage of the training that made the weights, and enough steps at fifty photos."""
+    few, many = preset("finetune"), preset("lite")
+    rates = [s.lr for s in many.generator_stages]
+    assert max(s.lr for s in few.generator_stages) < min(rates) and few.gan.lr <= many.gan.lr
+    photos = 50 * (1 - few.validation)
+    assert sum(s.epochs * photos / s.batch for s in few.generator_stages) > 50
+    assert photos * few.gan.share / few.gan.batch >= 5

@@ -1,0 +1,153 @@
+"""What TensorBoard shows of a run, read back by TensorBoard itself."""
+
+import io
+import json
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deoldify_lite.training import callbacks
+from deoldify_lite.training.nogan import run_nogan
+from deoldify_lite.training.run import Run
+from deoldify_lite.training.show import read_log
+
+accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+GENERATOR, CRITIC, GAN = "generator/2-b", "cycle-1/critic-c", "cycle-1/gan"
+
+
+def read(run: Run, stage: str):
+    """A stage's events, every one of them."""
+    keep_all = dict.fromkeys(("scalars", "images", "tensors"), 0)
+    return accumulator.EventAccumulator(str(run.folder / stage), size_guidance=keep_all).Reload()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, photos) -> Run:
+    """A run through all stages, with GAN phase long enough for three scores."""
+    from small import SMALL
+
+    from deoldify_lite.schedule import preset
+
+    schedule = preset("smoke").override(SMALL | {"gan.share": "1.5"})
+    run = Run(tmp_path_factory.mktemp("tensorboard") / "run", schedule, (photos,), device="cpu")
+    run_nogan(run)
+    return run
+
+
+def values(run: Run, stage: str, tag: str) -> list[float]:
+    return [event.value for event in read(run, stage).Scalars(tag)]
+
+
+@pytest.mark.parametrize("stage", [GENERATOR, CRITIC, GAN])
+def test_every_stage_that_trains_shows_speed_memory_and_who_trains(finished, stage):
+    scalars = read(finished, stage).Tags()["scalars"]
+    assert {"samples_per_second", "memory/process_mb", "generator_trains"} <= set(scalars)
+    assert all(v > 0 for v in values(finished, stage, "samples_per_second"))
+    assert all(100 < v < 100_000 for v in values(finished, stage, "memory/process_mb"))
+
+
+def test_generating_shows_speed_and_memory(finished):
+    assert values(finished, "cycle-1/generate", "samples_per_second")[0] > 0
+    assert values(finished, "cycle-1/generate", "memory/process_mb")[0] > 100
+
+
+def test_the_generators_losses_stand_apart(finished):
+    parts = [f"generator/{name}" for name in ("pixel", "feature_3", "feature_4", "feature_5")]
+    losses = [values(finished, GENERATOR, tag)[-1] for tag in parts]
+    assert all(loss > 0 for loss in losses)
+    assert sum(losses) == pytest.approx(values(finished, GENERATOR, "generator/loss")[-1], rel=1e-4)
+    assert values(finished, GENERATOR, "generator/validation_loss")[0] > 0
+    steps = {tag: len(values(finished, GAN, tag)) for tag in [*parts, "generator/adversarial", "generator/loss"]}
+    assert set(steps.values()) == {json.loads((finished.folder / GAN / "done.json").read_text())["generator_steps"]}
+
+
+def test_learning_rates(finished):
+    groups = ("rate/encoder_start", "rate/encoder_end", "rate/decoder")
+    start, end, decoder = (values(finished, GENERATOR, tag)[-1] for tag in groups)
+    assert 0 < start < end < decoder < finished.schedule.generator_stages[1].lr
+    assert 0 < values(finished, CRITIC, "rate/critic")[-1] < finished.schedule.critic_stages[0].lr
+    assert values(finished, GAN, "rate/decoder")[-1] == pytest.approx(1e-5)
+    assert values(finished, GAN, "rate/critic")[-1] == pytest.approx(5e-5)
+
+
+@pytest.mark.parametrize("stage", [CRITIC, GAN])
+def test_critic_accuracy_on_real_and_on_generated(finished, stage):
+    for kind in ("real", "fake"):
+        found = values(finished, stage, f"critic/accuracy_{kind}")
+        assert found and all(0 <= v <= 1 for v in found)
+    assert all(v > 0 for v in values(finished, stage, "critic/loss"))
+
+
+def test_which_network_trains_at_each_step(finished):
+    """In the GAN phase at every one: a step has the figures of the network that had its turn, and of no other."""
+    assert set(values(finished, GENERATOR, "generator_trains")) == {1.0}
+    assert set(values(finished, CRITIC, "generator_trains")) == {0.0}
+    events = read(finished, GAN)
+    turns = {e.step: e.value for e in events.Scalars("generator_trains")}
+    assert sorted(turns) == list(range(1, len(turns) + 1))
+    assert {e.step for e in events.Scalars("generator/adversarial")} == {s for s, v in turns.items() if v == 1}
+    assert {e.step for e in events.Scalars("critic/loss")} == {s for s, v in turns.items() if v == 0}
+
+
+def picture(event) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(event.encoded_image_string)).convert("RGB"), int)
+
+
+@pytest.mark.parametrize("stage", [GENERATOR, "cycle-1/generate", CRITIC, GAN])
+def test_grids_of_grey_ours_and_truth(finished, stage):
+    """Three rows: the first without colour, the last with the most; the same photos each time."""
+    found = [picture(event) for event in read(finished, stage).Images("grey_ours_truth")]
+    assert found
+    for grid in found:
+        colour = [(row.max(-1) - row.min(-1)).mean() for row in np.array_split(grid, 3)]
+        assert colour[0] < 1 < colour[2]
+        assert np.array_equal(*(np.array_split(g, 3)[2] for g in (grid, found[0])))
+
+
+def test_a_grid_every_200_steps(run, monkeypatch):
+    """And one at the end."""
+    shown = []
+    monkeypatch.setattr(callbacks.Pictures, "show", lambda self, step: shown.append(step))
+    run.schedule = run.schedule.override({"generator_stages.a.epochs": "126", "generator_stages.a.batch": "4"})
+    run_nogan(run, "generator")
+    steps = json.loads((run.folder / "generator/1-a/done.json").read_text())["steps"]
+    assert steps > 400
+    assert shown[:3] == [200, 400, steps]
+
+
+def test_verdicts_of_the_critic(finished):
+    assert read(finished, CRITIC).Images("verdicts_ours_truth")
+
+
+def test_the_inflection_curve(finished):
+    events = read(finished, GAN)
+    steps = [e.step for e in events.Scalars("inflection/colourfulness_gap")]
+    assert steps == [row["step"] for row in json.loads((finished.folder / GAN / "inflection.json").read_text())["rows"]]
+    assert len(steps) >= 3
+    assert "inflection/feature_distance" in events.Tags()["scalars"]
+    assert picture(events.Images("inflection")[0]).std() > 0
+
+
+@pytest.mark.parametrize("stage", [GENERATOR, "cycle-1/generate", CRITIC, GAN])
+def test_the_schedule_as_text(finished, stage):
+    text = read(finished, stage).Tensors("schedule/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert finished.schedule.to_yaml() in text
+
+
+def test_steps_done_again_after_a_kill_are_shown_once(run):
+    """TensorBoard shows those of the second time; so does `read_log`."""
+    stage = run.stage("twice", {})
+    for step in range(1, 7):
+        stage.record(step, {"loss": step})
+    stage.board.close()
+    time.sleep(1.1)  # files of events are named by the second
+    again = run.stage("twice", {})
+    again.first_step = 3  # three are in the checkpoint
+    for step in range(4, 6):
+        again.record(step, {"loss": 10 * step})
+    again.board.close()
+    assert values(run, "twice", "loss") == [1, 2, 3, 40, 50]
+    assert [row["loss"] for row in read_log(run.folder, "twice")][:5] == [1, 2, 3, 40, 50]
