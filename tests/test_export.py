@@ -180,6 +180,17 @@ def test_a_wrong_file_is_refused(tiny, tiny_file, tmp_path, monkeypatch, wrong, 
 
 
 @needs_onnx
+def test_one_size_that_gives_no_numbers_is_enough(tiny, tiny_file, tmp_path, monkeypatch):
+    import onnx
+
+    monkeypatch.setattr(exporting, "trace", lambda generator: onnx.load(tiny_file))
+    monkeypatch.setattr(exporting, "compare", lambda path, generator: {(1, 1, 1): 0.0, (2, 1, 1): float("nan")})
+    with pytest.raises(ExportRefused, match="nan"):
+        export_onnx(tiny, tmp_path / "new.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@needs_onnx
 def test_the_script_ends_with_1_when_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "trace", lambda generator: pytest.importorskip("onnx").ModelProto())
     monkeypatch.setattr(exporting, "describe", lambda model, metadata: None)

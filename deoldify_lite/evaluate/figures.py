@@ -24,7 +24,7 @@ FIGURES = {
     "ab_histogram_pooled": Figure("pooled ab distance", "lower", 4, "The same for the pixels of all photos together."),
     "colourfulness": Figure("colourfulness", "", 2, "Hasler and Suesstrunk's: 0 grey, 30 ordinary, 60 very colourful."),
     "colourfulness_gap": Figure("gap", "lower", 2, "How far mean colourfulness is from that of the true photos."),
-    "fid": Figure("FID", "lower", 3, "Frechet distance of Inception's features from those of the true photos."),
+    "fid": Figure("FID", "lower", 2, "Frechet distance of Inception's features from those of the true photos."),
     "kid": Figure("KID", "lower", 5, "Kernel distance of Inception's features; 0, or a little below, for equal looks."),
     "inception_score": Figure("Inception Score", "higher", 3, "How sure and how varied Inception's answers are."),
     "colourfulness_abs": Figure("absolute colourfulness", "", 2, "As most published tables compute it: see the docs."),
