@@ -15,6 +15,7 @@ from deoldify_lite.cli import app
 from deoldify_lite.evaluate.metrics import colourfulness
 from deoldify_lite.modeling.weights import SHIPPED, load_generator
 from deoldify_lite.samples import sample_photos
+from deoldify_lite.schedule import Schedule, preset
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +30,10 @@ def test_they_load_by_name_and_are_small():
     assert not generator.training
     assert (SHIPPED / "lite.safetensors").stat().st_size < 90e6
     assert all(torch.isfinite(p).all() for p in generator.parameters())
+
+
+def test_the_preset_is_the_recipe_of_what_ships():
+    assert Schedule.from_yaml((ROOT / "docs" / "lite" / "schedule.yaml").read_text()) == preset("lite")
 
 
 @pytest.mark.parametrize("name", sorted(sample_photos()))
