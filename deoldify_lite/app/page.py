@@ -13,43 +13,6 @@ from .studio import RENDER_FACTORS, Coloured, Refused, Settings, Studio
 
 HOUR = 3600  # seconds that uploads and results are kept
 TITLE = "Colour for black\u2011and\u2011white photos"
-FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # the reader's own; nothing is fetched
-THEME = gr.themes.Soft(
-    primary_hue="teal", neutral_hue="stone", font=FONTS, font_mono=["ui-monospace", "Consolas", "monospace"]
-).set(
-    block_border_width="1px",
-    input_border_width="1px",
-    checkbox_border_width="1px",
-    checkbox_border_color="*neutral_400",
-    checkbox_border_color_dark="*neutral_500",
-    body_text_color_subdued="*neutral_500",
-    block_label_background_fill="*background_fill_primary",
-    block_label_background_fill_dark="*background_fill_primary",
-    block_label_text_color="*body_text_color",
-    block_label_text_color_dark="*body_text_color",
-    button_primary_background_fill="*primary_700",
-    button_primary_background_fill_hover="*primary_800",
-    button_primary_background_fill_dark="*primary_700",
-    button_primary_background_fill_hover_dark="*primary_600",
-)
-CSS = """
-.gradio-container { max-width: 1120px !important; margin: 0 auto !important; }
-#heading h1 { font-size: clamp(1.35rem, 5.5vw, 1.75rem); font-weight: 700; line-height: 1.25; margin: .4rem 0 .3rem; }
-#heading p, #privacy { color: var(--body-text-color-subdued); }
-#privacy { font-size: .9rem; text-align: center; }
-.caption { margin-bottom: -.6rem; font-size: .95rem; color: var(--body-text-color-subdued); }
-#message ul { list-style: none; margin: 0; padding: 0; }
-#message li { padding: .15rem 0; overflow-wrap: anywhere; }
-#message .failed { color: #b91c1c; }
-.dark #message .failed { color: #fca5a5; }
-#message .note { color: var(--body-text-color-subdued); font-size: .9rem; }
-#samples .grid-wrap, #gallery .grid-wrap { height: auto; min-height: 0; max-height: none; }
-#samples .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)); }
-#gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(130px, 30%), 1fr)); }
-@media (max-width: 640px) { .gradio-container .main { padding: 8px 16px !important; } }
-#samples .thumbnail-item, #gallery .thumbnail-item { cursor: pointer; }
-#download, #download-all { overflow-wrap: anywhere; }
-"""
 
 
 def build_page(studio: Studio, feedback_folder: Path, samples: list[Path], max_photos: int) -> gr.Blocks:
@@ -148,29 +111,19 @@ def build_page(studio: Studio, feedback_folder: Path, samples: list[Path], max_p
         gr.HTML("Photos and results are deleted after an hour and go nowhere else.", elem_id="privacy")
 
         settings = [strength, render_factor, model]
-        outputs = {
-            "results": results,
-            "shown": shown,
-            "slider": slider,
-            "message": message,
-            "download": download,
-            "download_all": download_all,
-            "gallery": gallery,
-            "opinion": opinion,
-        }
+        outputs = [results, shown, slider, download, opinion, message, download_all, gallery]
         work = {
-            "outputs": list(outputs.values()),
+            "outputs": outputs,
             "scroll_to_output": True,
             "show_progress_on": slider,
             "concurrency_id": "colorize",
             "api_visibility": "private",
         }
-        view.components = outputs
         go.click(view.colorize_photos, [photos, *settings], **work)
         sample.select(view.colorize_sample, settings, **work)
-        light = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        light = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
         model.input(view.usual_factor, model, render_factor, **light)
-        gallery.select(view.choose, results, [shown, slider, download, opinion], **light)
+        gallery.select(view.choose, results, outputs[1:5], **light)
         send.click(
             view.keep_opinion, [results, shown, verdict, remark, with_photo], [verdict, remark, with_photo], **light
         )
@@ -213,7 +166,6 @@ class _View:
         self.feedback_folder = feedback_folder
         self.samples = samples
         self.max_photos = max_photos
-        self.components = {}
 
     def colorize_photos(
         self,
@@ -222,7 +174,7 @@ class _View:
         render_factor: int,
         model: str,
         progress=gr.Progress(),  # noqa: B008
-    ) -> Iterator[dict]:
+    ) -> Iterator[tuple]:
         "Photo by photo; each is shown as soon as it is done, and one that fails costs no other."
         paths = [Path(path) for path in paths or []]
         if not paths:
@@ -238,9 +190,9 @@ class _View:
             except Refused as refusal:
                 failed.append((path.name, str(refusal)))
             if number + 1 < len(paths):
-                yield self._show(done, failed)
+                yield _all(done, failed)
         archive = self.studio.pack(done) if len(done) > 1 else None
-        yield self._show(done, failed, archive)
+        yield _all(done, failed, archive)
 
     def colorize_sample(
         self,
@@ -249,7 +201,7 @@ class _View:
         model: str,
         event: gr.SelectData,
         progress=gr.Progress(),  # noqa: B008
-    ) -> Iterator[dict]:
+    ) -> Iterator[tuple]:
         yield from self.colorize_photos([str(self.samples[event.index])], strength, render_factor, model, progress)
 
     def colorize_one(
@@ -267,51 +219,56 @@ class _View:
         return self.studio.render_factor(model)
 
     def choose(self, results: list[Coloured], event: gr.SelectData) -> tuple:
-        return event.index, *self._one(results[event.index]), _question(results[event.index], len(results))
+        "One result in the slider: number, slider, download, question."
+        item = _still_there(results, event.index)
+        return event.index, *_one(item, len(results))
 
     def keep_opinion(
         self, results: list[Coloured], shown: int, verdict: str | None, remark: str, with_photo: bool
     ) -> tuple:
         if verdict is None:
             raise _error("Choose thumbs up or thumbs down first.")
+        item = _still_there(results, shown)
         try:
-            feedback.keep(self.feedback_folder, results[shown], verdict, remark, with_photo)
+            feedback.keep(self.feedback_folder, item, verdict, remark, with_photo)
         except FileNotFoundError as error:
             raise _error("The photo has been deleted already; please send it without, or colorize it again.") from error
         except OSError as error:
             logging.getLogger(__name__).error("an opinion could not be kept", exc_info=error)
             raise _error("It could not be kept, which is our fault, not yours.") from error
-        gr.Info("Thank you, that helps.", title="Sent")
+        gr.Info("Thank you, that helps.")
         return None, "", False
 
-    def _show(self, done: list[Coloured], failed: list[tuple[str, str]], archive: Path | None = None) -> dict:
-        slider, download = self._one(done[0]) if done else (gr.skip(), gr.DownloadButton(visible=False))
-        updates = {
-            "results": done,
-            "shown": 0,
-            "slider": slider,
-            "download": download,
-            "download_all": gr.DownloadButton(value=archive and str(archive), visible=archive is not None),
-            "message": gr.HTML(_message(done, failed), visible=bool(_message(done, failed))),
-            "gallery": gr.Gallery(
-                [(str(item.after), item.result.name) for item in done], visible=len(done) > 1, selected_index=None
-            ),
-            "opinion": _question(done[0], len(done)) if done else gr.Accordion(visible=False),
-        }
-        return {self.components[name]: update for name, update in updates.items()}
 
-    @staticmethod
-    def _one(item: Coloured) -> tuple:
-        "Slider and download of one result."
-        return (
-            gr.ImageSlider((str(item.before), str(item.after)), label=item.result.name),
-            gr.DownloadButton(f"Download {item.result.name}", value=str(item.result), visible=True),
-        )
+def _all(done: list[Coloured], failed: list[tuple[str, str]], archive: Path | None = None) -> tuple:
+    "What the page shows after some photos: results, number of the shown one, slider, download, question, and so on."
+    message = _message(done, failed)
+    nothing = gr.skip(), gr.DownloadButton(visible=False), gr.Accordion(visible=False)
+    return (
+        done,
+        0,
+        *(_one(done[0], len(done)) if done else nothing),
+        gr.HTML(message, visible=bool(message)),
+        gr.DownloadButton(value=archive and str(archive), visible=archive is not None),
+        gr.Gallery([(str(item.after), item.result.name) for item in done], visible=len(done) > 1, selected_index=None),
+    )
 
 
-def _question(item: Coloured, many: int) -> gr.Accordion:
-    name = f" ({item.result.name})" if many > 1 else ""
-    return gr.Accordion(label=f"How good is it?{name}", visible=True)
+def _one(item: Coloured, many: int) -> tuple:
+    "Slider, download and question of one result among many."
+    name = item.result.name
+    return (
+        gr.ImageSlider((str(item.before), str(item.after)), label=name),
+        gr.DownloadButton(f"Download {name}", value=str(item.result), visible=True),
+        gr.Accordion(label="How good is it?" + (f" ({name})" if many > 1 else ""), visible=True),
+    )
+
+
+def _still_there(results: list[Coloured], index: int) -> Coloured:
+    "One of a visitor's results; only so many visitors are remembered."
+    if index >= len(results):
+        raise _error("This was too long ago; please colorize the photo again.")
+    return results[index]
 
 
 def _message(done: list[Coloured], failed: list[tuple[str, str]]) -> str:

@@ -16,11 +16,13 @@ import typer
 from ..cli import UNAVAILABLE, USAGE, fail
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from .studio import Studio
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # glibc's numbers
 AT_ONCE = 2  # photos in work: while the network is at one, another is read or written
-SESSIONS = 100  # visitors whose last results are remembered; each costs almost a megabyte, and each call is one
+SESSIONS = 500  # visitors whose last results are remembered, at 60 KB each; a call of the API is one, too
 
 
 def serve(
@@ -67,8 +69,9 @@ def serve(
             raise fail(str(error), UNAVAILABLE) from error
         except ValueError as error:
             raise fail(str(error), USAGE) from error
+        page = _page(studio, folder, feedback, max_photos, max_waiting)
         try:
-            address = _launch(studio, folder, feedback, host, port, max_megabytes, max_photos, max_waiting)
+            address = _launch(page, folder, host, port, max_megabytes, max_photos * max_megabytes)
         except OSError as error:
             raise fail(f"cannot listen on {host}:{port}; if it is in use, --port names another", USAGE) from error
         typer.echo(address)
@@ -77,36 +80,33 @@ def serve(
             sweep(cache)
 
 
-def _launch(
-    studio: "Studio",
-    folder: Path,
-    feedback: Path,
-    host: str,
-    port: int,
-    max_megabytes: int,
-    max_photos: int,
-    max_waiting: int,
-) -> str:
-    "Start the page in threads of its own; its address."
+def _page(studio: "Studio", folder: Path, feedback: Path, max_photos: int, max_waiting: int) -> "gr.Blocks":
     import gradio as gr
-    from starlette.middleware import Middleware
 
     from ..samples import write_samples
-    from .gate import Gate
-    from .page import CSS, THEME, build_page
+    from .page import build_page
 
     samples = write_samples(folder / "samples")
     gr.set_static_paths([folder / "samples"])  # given from there, for as long as the page runs
     page = build_page(studio, feedback, samples, max_photos)
-    page.queue(max_size=max_waiting, default_concurrency_limit=AT_ONCE, api_open=False)  # no way round the queue
-    max_upload = (max_photos * max_megabytes + 1) * 2**20
+    return page.queue(max_size=max_waiting, default_concurrency_limit=AT_ONCE, api_open=False)  # no way round the queue
+
+
+def _launch(page: "gr.Blocks", folder: Path, host: str, port: int, max_megabytes: int, max_together: int) -> str:
+    "Run the page in threads of its own; its address. `max_together`: megabytes of what is sent at once."
+    from starlette.middleware import Middleware
+
+    from .gate import Gate
+    from .look import CSS, THEME
+
+    gate = Middleware(Gate, folder=folder, max_upload=(max_together + 1) * 2**20)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
         theme=THEME,
         css=CSS,
         max_file_size=max_megabytes * 2**20,
-        app_kwargs={"middleware": [Middleware(Gate, folder=folder, max_upload=max_upload)], "openapi_url": None},
+        app_kwargs={"middleware": [gate], "openapi_url": None},
         state_session_capacity=SESSIONS,
         prevent_thread_lock=True,
         quiet=True,

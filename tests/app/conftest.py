@@ -77,12 +77,18 @@ def start(weights, tmp_path_factory) -> Iterator[Callable[..., Server]]:
     def run(*options: str) -> Server:
         folder = tmp_path_factory.mktemp("page")
         (folder / "tmp").mkdir()
+        (folder / "here").mkdir()
         settings = {"TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-c", WATCHED, folder / "outside", ROOT / "scripts" / "app.py", *options]
         command += ["--port", str(free_port()), "--weights", weights, "--feedback", folder / "feedback"]
         with (folder / "stderr").open("w") as errors:
             process = subprocess.Popen(
-                command, cwd=folder, env=os.environ | settings, stdout=subprocess.PIPE, stderr=errors, text=True
+                command,
+                cwd=folder / "here",
+                env=os.environ | settings,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             )
         running.append(process)
         address = process.stdout.readline().strip()

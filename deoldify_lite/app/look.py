@@ -1,0 +1,41 @@
+"How the page looks: nothing that has to be fetched from anywhere, in light and dark, on desks and phones."
+
+import gradio as gr
+
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # the reader's own; nothing is fetched
+THEME = gr.themes.Soft(
+    primary_hue="teal", neutral_hue="stone", font=FONTS, font_mono=["ui-monospace", "Consolas", "monospace"]
+).set(
+    block_border_width="1px",
+    input_border_width="1px",
+    checkbox_border_width="1px",
+    checkbox_border_color="*neutral_400",
+    checkbox_border_color_dark="*neutral_500",
+    body_text_color_subdued="*neutral_500",
+    block_label_background_fill="*background_fill_primary",
+    block_label_background_fill_dark="*background_fill_primary",
+    block_label_text_color="*body_text_color",
+    block_label_text_color_dark="*body_text_color",
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_600",
+)
+CSS = """
+.gradio-container { max-width: 1120px !important; margin: 0 auto !important; }
+#heading h1 { font-size: clamp(1.35rem, 5.5vw, 1.75rem); font-weight: 700; line-height: 1.25; margin: .4rem 0 .3rem; }
+#heading p, #privacy { color: var(--body-text-color-subdued); }
+#privacy { font-size: .9rem; text-align: center; }
+.caption { margin-bottom: -.6rem; font-size: .95rem; color: var(--body-text-color-subdued); }
+#message ul { list-style: none; margin: 0; padding: 0; }
+#message li { padding: .15rem 0; overflow-wrap: anywhere; }
+#message .failed { color: #b91c1c; }
+.dark #message .failed { color: #fca5a5; }
+#message .note { color: var(--body-text-color-subdued); font-size: .9rem; }
+#samples .grid-wrap, #gallery .grid-wrap { height: auto; min-height: 0; max-height: none; }
+#samples .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+#gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(130px, 30%), 1fr)); }
+@media (max-width: 640px) { .gradio-container .main { padding: 8px 16px !important; } }
+#samples .thumbnail-item, #gallery .thumbnail-item { cursor: pointer; }
+#download, #download-all { overflow-wrap: anywhere; }
+"""
