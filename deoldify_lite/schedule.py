@@ -62,6 +62,20 @@ class GreyVariety:
 
 
 @dataclass(frozen=True)
+class EncoderStage:
+    "A one-cycle fit of the encoder to what a pretrained one sees; for an encoder without pretrained weights."
+
+    name: str
+    teacher: str  # an encoder with ImageNet weights and feature maps at the same strides
+    size: int
+    batch: int
+    lr: float
+    pct_start: float = 0.1
+    epochs: float = 1.0
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
 class GeneratorStage:
     "A one-cycle fit of the generator on the feature loss."
 
@@ -124,6 +138,7 @@ class Schedule:
     preset: str
     generator_stages: tuple[GeneratorStage, ...]
     critic_stages: tuple[CriticStage, ...]
+    encoder_stages: tuple[EncoderStage, ...] = ()  # instead of networks.pretrained
     networks: Networks = field(default_factory=Networks)
     loss: Loss = field(default_factory=Loss)
     augment: Augment = field(default_factory=Augment)
@@ -139,7 +154,7 @@ class Schedule:
     @property
     def pack_sizes(self) -> list[int]:
         "Sides at which photos are wanted."
-        return sorted({s.size for s in (*self.generator_stages, *self.critic_stages, self.gan)})
+        return sorted({s.size for s in (*self.encoder_stages, *self.generator_stages, *self.critic_stages, self.gan)})
 
     def override(self, changes: dict[str, str]) -> "Schedule":
         """A copy with fields changed, named by dotted paths: `{"gan.lr": "2e-5", "generator_stages.0.batch": "32"}`.

@@ -21,7 +21,7 @@ from .run import Stage, picture_grid
 from .show import verdict_map
 
 # Names of the rates of each network's parameter groups.
-RATES = {"generator": ("encoder_start", "encoder_end", "decoder"), "critic": ("critic",)}
+RATES = {"generator": ("encoder_start", "encoder_end", "decoder"), "critic": ("critic",), "encoder": ("encoder",)}
 
 
 class ForTraining(Callback):
@@ -108,7 +108,7 @@ class Records(ForTraining):
     """Losses, rates, speed and memory every few steps, to TensorBoard and log.jsonl; progress on a terminal.
 
     That is every `every` steps, or in a short stage often enough for a curve. `trains` is the network whose stage it
-    is, generator or critic; its figures have the names that they have in the GAN phase.
+    is, encoder, generator or critic; its figures have the names that they have in the GAN phase.
     """
 
     order = 70

@@ -29,9 +29,10 @@ from .ema import Ema
 from .errors import TrainingDiverged
 from .grey import make_grey
 from .inflection import RULE, Scorer, choose, draw_curve, read_rows
+from .learner import InPrecision, LossInPrecision
 from .losses import FeatureLoss, adversarial_loss, critic_loss
 from .run import Run, Stage, picture_grid
-from .stages import InPrecision, LossInPrecision, Painter, channels_last, cycle_recipe, load_critic, trainable_generator
+from .stages import Painter, channels_last, cycle_recipe, load_critic, trainable_generator
 
 log = logging.getLogger(__name__)
 

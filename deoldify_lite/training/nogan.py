@@ -1,6 +1,7 @@
 """The whole of NoGAN, stage by stage: what `scripts/nogan.py` runs.
 
-    generator   pretrain the generator on the feature loss, small pictures first
+    generator   pretrain the generator on the feature loss, small pictures first (and before it, where the schedule says
+                so, its encoder)
     generate    colorize a share of the photos with it
     critic      pretrain the critic on real against generated
     gan         both against each other, briefly; choose the inflection point
@@ -16,6 +17,7 @@ from pathlib import Path
 import torch
 
 from ..modeling.weights import read_safetensors, save_weights
+from .encoder import encoder_stage
 from .errors import StageMissing, TrainingError
 from .gan import critic_after, train_gan, use_step
 from .run import Run, Stage
@@ -67,6 +69,8 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
 
 def _check_all(run: Run) -> None:
     "Refuse a schedule that contradicts anything that is already done, before anything is touched."
+    for i in range(len(run.schedule.encoder_stages)):
+        _ = encoder_stage(run, i).is_done
     for i in range(len(run.schedule.generator_stages)):
         _ = generator_stage(run, i).is_done
     for cycle in range(1, run.schedule.repeats + 1):

@@ -217,6 +217,13 @@ def picture_grid(grey: torch.Tensor, painted: torch.Tensor, truth: torch.Tensor)
     return make_grid(rows.cpu(), nrow=len(grey))
 
 
+def encoder_recipe(run: Run, upto: int) -> dict[str, Any]:
+    "All that decides what the encoder stages up to number `upto` give."
+    schedule = run.schedule
+    parts = {k: getattr(schedule, k) for k in ("augment", "grey", "weight_decay", "clip", "validation", "seed")}
+    return parts | {"encoder": schedule.networks.encoder, "stages": schedule.encoder_stages[: upto + 1]}
+
+
 def generator_recipe(run: Run, upto: int) -> dict[str, Any]:
     "All that decides what the generator stages up to number `upto` give."
     schedule = run.schedule
@@ -228,4 +235,6 @@ def generator_recipe(run: Run, upto: int) -> dict[str, Any]:
     )
     keys = ("loss", "augment", "grey", "weight_decay", "clip", "validation", "seed")
     parts = {k: getattr(schedule, k) for k in keys}
+    if schedule.encoder_stages:  # runs without any were there before there were such stages
+        parts["encoder_stages"] = schedule.encoder_stages
     return parts | {"networks": networks, "stages": schedule.generator_stages[: upto + 1]}

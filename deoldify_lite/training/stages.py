@@ -6,34 +6,29 @@ Each is a fastai Learner under a one-cycle schedule. The GAN phase, which is not
 import logging
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import fastai.callback.hook  # noqa: F401  makes Learner.summary
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fastai.callback.core import TrainEvalCallback
-from fastai.callback.schedule import ParamScheduler, combined_cos
-from fastai.callback.training import GradientClip
-from fastai.data.core import DataLoaders
-from fastai.learner import Learner, Recorder
-from fastai.optimizer import Adam
 from torch import Tensor, nn
 
 from .. import color
 from ..device import autocast, memory_in_use
 from ..modeling.critic import Critic
 from ..modeling.generator import build_generator
-from ..modeling.layers import add_spectral_norm, without_spectral_norm
+from ..modeling.layers import add_spectral_norm
 from ..modeling.pretrained import load_pretrained_encoder
 from ..modeling.weights import load_generator, load_strictly, read_safetensors, save_weights
 from ..schedule import CriticStage
-from .batches import Batches, NoValidation, Pairs, RealAndFake, ValidationPairs, channels_last
-from .callbacks import ExactSteps, FrozenStatistics, Pictures, Records, StopOnNan, Verdicts, resume
+from .batches import NoValidation, Pairs, RealAndFake, ValidationPairs, channels_last
+from .callbacks import FrozenStatistics, Pictures, Verdicts
 from .data import open_pack, pack_photos
+from .encoder import load_warm_encoder, pretrain_encoder
 from .errors import StageMissing
 from .grey import clean_grey
+from .learner import InPrecision, LossInPrecision, StageLearner, fit, make_learner
 from .losses import FeatureLoss
 from .run import Run, Stage, generator_recipe, picture_grid
 from .start import start_weights
@@ -67,8 +62,8 @@ class Painter(nn.Module):
 def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
     """The schedule's generator ready to train: spectral norm on the decoder, channels_last, on the device.
 
-    It starts from `weights`, or, with None, from those that the schedule names, or from a pretrained encoder and a
-    fresh decoder.
+    It starts from `weights`, or, with None, from those that the schedule names, or from a pretrained encoder (that of
+    the encoder stages, if there are any) and a fresh decoder.
     """
     networks = run.schedule.networks
     weights = weights or start_weights(run.folder, networks)
@@ -76,6 +71,8 @@ def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
     generator = build_generator(networks.generator, networks.encoder, networks.attention)
     if weights is not None:
         load_strictly(generator, load_generator(weights).state_dict(), weights)
+    elif run.schedule.encoder_stages:
+        load_warm_encoder(run, generator.encoder)
     elif networks.pretrained:
         name = networks.encoder or {"deep": "resnet34", "wide": "resnet101"}[networks.generator]
         load_pretrained_encoder(generator.encoder, name, run.encoder_weights)
@@ -93,62 +90,6 @@ def generator_groups(generator: nn.Module) -> list[list[nn.Parameter]]:
         seen += encoder[cut].numel()
         cut += 1
     return [encoder[:cut], encoder[cut:], [p for p in generator.parameters() if id(p) not in inside]]
-
-
-class StageLearner(Learner):
-    "A fastai Learner that knows its stage."
-
-    stage: Stage
-
-    def summary(self) -> str:
-        "fastai's summary, of the network without spectral norm, behind which fastai does not find the weights."
-        trained = self.model
-        self.model = without_spectral_norm(trained)
-        try:
-            return super().summary()
-        finally:
-            self.model = trained
-
-
-def make_learner(
-    stage: Stage, trains: str, train: Batches, valid: Batches, model: nn.Module, loss_func, *cbs, **kwargs
-) -> StageLearner:
-    """A fastai Learner with what every stage here has: exact steps, resume, a stop on NaN, clipping, records.
-
-    `trains` says for the records which network it is: generator or critic.
-    """
-    run = stage.run
-    learn = StageLearner(
-        DataLoaders(train, valid, device=run.device),
-        model,
-        loss_func=loss_func,
-        opt_func=partial(Adam, sqr_mom=0.99),
-        wd=run.schedule.weight_decay,
-        path=stage.folder,
-        default_cbs=False,
-        cbs=[
-            TrainEvalCallback(),
-            Recorder(train_metrics=False),
-            ExactSteps(stage),
-            StopOnNan(),
-            GradientClip(run.schedule.clip),
-            Records(stage, trains),
-            *cbs,
-        ],
-        **kwargs,
-    )
-    learn.create_opt()
-    learn.stage = stage
-    return learn
-
-
-def one_cycle(lr_max: list[float], pct_start: float) -> dict:
-    "fastai's one-cycle schedules: cosine from lr/25 up and down to lr/1e5, momentum .95 -> .85 -> .95."
-    rates = np.array(lr_max)
-    return {
-        "lr": combined_cos(pct_start, rates / 25, rates, rates / 1e5),
-        "mom": combined_cos(pct_start, 0.95, 0.85, 0.95),
-    }
 
 
 def generator_learner(run: Run, i: int, weights: Path | None = None) -> StageLearner:
@@ -178,52 +119,15 @@ def generator_learner(run: Run, i: int, weights: Path | None = None) -> StageLea
     return learn
 
 
-class LossInPrecision:
-    "A feature loss whose network runs in a precision."
-
-    def __init__(self, loss: FeatureLoss, precision: torch.dtype):
-        self.loss, self.precision = loss, precision
-
-    def __call__(self, painted: Tensor, truth: Tensor) -> Tensor:
-        with autocast(painted.device, self.precision):
-            return self.loss(painted, truth)
-
-    @property
-    def parts(self) -> dict[str, Tensor]:
-        return self.loss.parts
-
-
-def fit(learn: StageLearner, lr_max: list[float], pct_start: float) -> dict[str, float]:
-    "One cycle through the stage's steps, from its checkpoint if there is one. Returns figures."
-    done_before = learn.dls.train.first_step = learn.stage.first_step = resume(learn.stage, learn)
-    began = time.monotonic()
-    with learn.no_logging(), learn.no_mbar():
-        learn.fit(1, lr=np.array(lr_max), cbs=ParamScheduler(one_cycle(lr_max, pct_start)))
-    seconds = time.monotonic() - began
-    steps = learn.dls.train.steps
-    batch = learn.dls.train.spec.batch
-    train_loss, valid_loss = learn.recorder.values[-1]
-    if learn.dls.valid:
-        learn.stage.record(steps, {"generator/validation_loss": valid_loss})
-    return {
-        "steps": steps,
-        "batch": batch,
-        "presentations": steps * batch,
-        "seconds": round(seconds, 1),
-        "samples_per_second": round((steps - done_before) * batch / seconds, 2),
-        "train_loss": train_loss,
-        "valid_loss": valid_loss,
-    }
-
-
 def generator_stage(run: Run, i: int) -> Stage:
     "Generator stage number `i`."
     return run.stage(f"generator/{i + 1}-{run.schedule.generator_stages[i].name}", generator_recipe(run, i))
 
 
 def pretrain_generator(run: Run) -> Path:
-    "All generator stages, one after the other, each from the last one's weights. Returns the last one's weights."
+    "All encoder and generator stages, each from the last one's weights. Returns the last one's weights."
     _ = run.sources  # no photos is the first thing to say
+    pretrain_encoder(run)
     weights = None
     for i, spec in enumerate(run.schedule.generator_stages):
         if not generator_stage(run, i).is_done:
@@ -314,18 +218,6 @@ class CriticLoss:
             "accuracy_fake": (logits[~real] < 0).float().mean(),
         }
         return F.binary_cross_entropy_with_logits(logits, labels.expand_as(logits))
-
-
-class InPrecision(nn.Module):
-    "A network run in a precision."
-
-    def __init__(self, network: nn.Module, precision: torch.dtype):
-        super().__init__()
-        self.network, self.precision = network, precision
-
-    def forward(self, x: Tensor) -> Tensor:
-        with autocast(x.device, self.precision):
-            return self.network(x)
 
 
 def critic_stage(run: Run, cycle: int, spec: CriticStage) -> Stage:

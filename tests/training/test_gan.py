@@ -187,12 +187,12 @@ def test_a_nan_stops_before_it_reaches_the_weights(run, start, monkeypatch):
 
 def test_a_nan_in_pretraining_stops_as_well(run, monkeypatch):
     """... before the optimiser sees it: the weights stay finite."""
-    from deoldify_lite.training import stages
+    from deoldify_lite.training import learner, stages
 
     generators = []
     real = stages.trainable_generator
     monkeypatch.setattr(stages, "trainable_generator", lambda *a: generators.append(real(*a)) or generators[-1])
-    monkeypatch.setattr(stages.LossInPrecision, "__call__", lambda self, painted, truth: painted.sum() * float("nan"))
+    monkeypatch.setattr(learner.LossInPrecision, "__call__", lambda self, painted, truth: painted.sum() * float("nan"))
     with pytest.raises(TrainingDiverged, match="lower the learning rate"):
         stages.pretrain_generator(run)
     assert all(torch.isfinite(p).all() for p in generators[0].parameters())
