@@ -15,7 +15,7 @@ import yaml
 class Networks:
     "What is trained."
 
-    generator: str = "lite"  # lite, deep or wide
+    generator: str = "lite"  # lite, lite-rgb, deep or wide
     encoder: str = "resnet34"  # of lite: any torchvision ResNet or timm feature backbone
     pretrained: bool = True  # start the encoder from ImageNet weights
     attention: bool = True  # of lite: self-attention at an eighth of the picture's side (Zhang et al. 2018)
@@ -31,7 +31,9 @@ class Loss:
     network: str = "vgg16_bn"  # vgg16_bn, vgg16, or untrained: a small random network, for smoke tests alone
     pixel: float = 1.0
     features: tuple[float, ...] = (20.0, 70.0, 10.0)  # activations before pools 3, 4, 5
+    smooth: float = 0.0  # pixels differing by less than this, of ImageNet statistics, count squared (smooth L1)
     vivid: float = 0.0  # extra weight of pixels by how colourful the truth is; 0 treats all alike
+    rare: float = 0.0  # extra weight of pixels by how rare the truth's colour is, 1 as in Zhang et al. (2016)
 
 
 @dataclass(frozen=True)

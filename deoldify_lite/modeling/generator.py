@@ -29,11 +29,14 @@ class Lite(nn.Module):
     detail from luma, which comes from the photo itself, so that block is left out.
     """
 
-    predicts = "chroma"
+    architecture = "lite"
+    predicts, outputs = "chroma", 2
 
     def __init__(self, encoder: str = "resnet34", attention: bool = True):
         super().__init__()
-        self.config = {"architecture": "lite", "encoder": encoder} | ({} if attention else {"attention": False})
+        self.config = {"architecture": self.architecture, "encoder": encoder}
+        if not attention:
+            self.config["attention"] = False
         body = build_encoder(encoder)
         *skips, (width, _) = body.feature_maps
         layers = [
@@ -50,7 +53,7 @@ class Lite(nn.Module):
             # compare each with each.
             layers.append(UnetBlock(width, up, skip, block_width, attention=attention and stride == 8))
             width = block_width
-        layers += [PixelShuffle(width, width, blur=False), nn.Identity(), nn.Conv2d(width, 2, 1)]
+        layers += [PixelShuffle(width, width, blur=False), nn.Identity(), nn.Conv2d(width, self.outputs, 1)]
         self.layers = nn.ModuleList(layers)
         nn.init.zeros_(self.layers[-1].bias)
 
@@ -63,19 +66,36 @@ class Lite(nn.Module):
         "The parts that train under spectral norm: all of the decoder but its head, whose scale is the colours'."
         return list(self.layers[1:-1])
 
-    def chroma(self, x: Tensor) -> Tensor:
-        "Cb and Cr (N, 2, H, W), in (-0.5, 0.5), of a normalised grey picture (N, 3, H, W)."
+    def raw(self, x: Tensor) -> Tensor:
+        "What the head makes of a normalised grey picture (N, 3, H, W): (N, outputs, H, W)."
         _, bn, relu, middle, *blocks, shuffle, _, head = self.layers
         *skips, h = self.encoder(x)
         h = middle(relu(bn(h)))
         for block, skip in zip(blocks, reversed(skips)):
             h = block(h, skip)
-        h = fit_size(head(shuffle(h)), x, "bilinear")
-        return torch.sigmoid(h.float()) - 0.5
+        return fit_size(head(shuffle(h)), x, "bilinear").float()
+
+    def chroma(self, x: Tensor) -> Tensor:
+        "Cb and Cr (N, 2, H, W), in (-0.5, 0.5), of a normalised grey picture (N, 3, H, W)."
+        return torch.sigmoid(self.raw(x)) - 0.5
 
     def forward(self, x: Tensor) -> Tensor:
         grey = color.denormalize(x)
         return color.normalize(color.merge(color.luma(grey), self.chroma(x)).clamp(0, 1))
+
+
+class LiteRGB(Lite):
+    "`Lite` with a head that gives RGB as DeOldify's do, of which only the chroma is used: to compare the two ways."
+
+    architecture = "lite-rgb"
+    predicts, outputs = "rgb", 3
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.raw(x)) * 6 - 3
+
+    def chroma(self, x: Tensor) -> Tensor:
+        "Cb and Cr (N, 2, H, W) of the predicted picture."
+        return color.chroma(color.denormalize(self(x)).clamp(0, 1))
 
 
 class DeOldify(nn.Module):
@@ -151,15 +171,15 @@ class _ResBlock(nn.Module):
 
 
 def build_generator(architecture: str = "lite", encoder: str = "resnet34", attention: bool = True) -> nn.Module:
-    """An untrained generator: `lite` with any encoder, with or without self-attention, `deep` or `wide`.
+    """An untrained generator: `lite` or `lite-rgb` with any encoder, with or without self-attention, `deep` or `wide`.
 
     Raises:
         ValueError: no such architecture or encoder, or no such variant of it.
     """
-    if architecture == "lite":
-        return Lite(encoder, attention)
+    if lite := {"lite": Lite, "lite-rgb": LiteRGB}.get(architecture):
+        return lite(encoder, attention)
     if architecture in ("deep", "wide"):
         if not attention:
             raise ValueError(f"{architecture} always has self-attention; lite can do without")
         return DeOldify(architecture)
-    raise ValueError(f"generator {architecture!r} is unknown; choose lite, deep or wide")
+    raise ValueError(f"generator {architecture!r} is unknown; choose lite, lite-rgb, deep or wide")

@@ -29,8 +29,8 @@ from .ema import Ema
 from .errors import TrainingDiverged
 from .grey import make_grey
 from .inflection import RULE, Scorer, choose, draw_curve, read_rows
-from .learner import InPrecision, LossInPrecision
-from .losses import FeatureLoss, adversarial_loss, critic_loss
+from .learner import InPrecision, feature_loss
+from .losses import adversarial_loss, critic_loss
 from .run import Run, Stage, picture_grid
 from .stages import Painter, channels_last, cycle_recipe, load_critic, trainable_generator
 
@@ -85,8 +85,7 @@ class GanPhase:
         self.generator, self.critic = generator, critic
         self.painter = Painter(generator, run.precision)
         self.judge = InPrecision(critic, run.precision)
-        feature_loss = FeatureLoss(schedule.loss, window=self.spec.window).to(run.device)
-        self.feature_loss = LossInPrecision(feature_loss, run.precision)
+        self.feature_loss = feature_loss(run, self.spec.size, window=self.spec.window)
         self.encoder = generator.encoder.requires_grad_(False)  # what it knows of ImageNet must not drift
         rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
         decoder = [p for p in generator.parameters() if p.requires_grad]

@@ -19,7 +19,8 @@ from ..modeling.layers import without_spectral_norm
 from .batches import Batches
 from .callbacks import ExactSteps, Records, StopOnNan, resume
 from .losses import FeatureLoss
-from .run import Stage
+from .rarity import colour_weights
+from .run import Run, Stage
 
 
 class InPrecision(nn.Module):
@@ -32,6 +33,12 @@ class InPrecision(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with autocast(x.device, self.precision):
             return self.network(x)
+
+
+def feature_loss(run: Run, size: int, scale: float = 1.0, window: float = 1.0) -> "LossInPrecision":
+    "The schedule's feature loss for crops of `size`; `scale` and `window` as in `FeatureLoss`."
+    rarity = colour_weights(run, size) if run.schedule.loss.rare else None
+    return LossInPrecision(FeatureLoss(run.schedule.loss, scale, window, rarity).to(run.device), run.precision)
 
 
 class LossInPrecision:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .. import color
 from ..modeling.pretrained import load_features
 from ..schedule import Loss
+from .rarity import boxes
 
 # The last activation before pools 3, 4 and 5.
 TAPS = {"vgg16": (15, 22, 29), "vgg16_bn": (22, 32, 42), "untrained": (1, 3, 5)}
@@ -36,13 +37,20 @@ class FeatureLoss(nn.Module):
 
     Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
     the share of the side on which features are compared while training, at a place drawn anew each time from torch's
-    own generator: VGG costs several times what a light generator does. Without gradients all is compared. `parts`
-    keeps each term's last value.
+    own generator: VGG costs several times what a light generator does. Without gradients all is compared. `rarity` is
+    what a pixel of each colour weighs, from `rarity.colour_weights`. `parts` keeps each term's last value.
     """
 
-    def __init__(self, loss: Loss, scale: float = 1.0, window: float = 1.0, weights_file: Path | None = None):
+    def __init__(
+        self,
+        loss: Loss,
+        scale: float = 1.0,
+        window: float = 1.0,
+        rarity: Tensor | None = None,
+        weights_file: Path | None = None,
+    ):
         super().__init__()
-        self.loss, self.window = loss, window
+        self.loss, self.window, self.rarity = loss, window, rarity
         self.weights = [scale * weight for weight in loss.features]
         self.network = feature_network(loss.network, weights_file).to(memory_format=torch.channels_last)
         self.taps = TAPS[loss.network]
@@ -77,10 +85,16 @@ class FeatureLoss(nn.Module):
 
     def _pixel(self, painted: Tensor, truth: Tensor) -> Tensor:
         difference = (painted.float() - truth.float()).abs()
-        if not self.loss.vivid:
+        if self.loss.smooth:
+            beta = self.loss.smooth
+            difference = torch.where(difference < beta, difference.square() / (2 * beta), difference - beta / 2)
+        if not self.loss.vivid and self.rarity is None:
             return difference.mean()
         # Most of the world is grey, so the median colour is dull: colourful pixels count for more, on average one.
-        weight = 1 + self.loss.vivid * color.chroma(color.denormalize(truth)).norm(dim=1, keepdim=True) / 0.1
+        cbcr = color.chroma(color.denormalize(truth))
+        weight = 1 + self.loss.vivid * cbcr.norm(dim=1, keepdim=True) / 0.1
+        if self.rarity is not None:
+            weight = weight * (1 + self.loss.rare * (self.rarity.flatten()[boxes(cbcr)] - 1)[:, None])
         return (difference * weight / weight.mean()).mean()
 
 

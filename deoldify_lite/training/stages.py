@@ -28,8 +28,7 @@ from .data import open_pack, pack_photos
 from .encoder import load_warm_encoder, pretrain_encoder
 from .errors import StageMissing
 from .grey import clean_grey
-from .learner import InPrecision, LossInPrecision, StageLearner, fit, make_learner
-from .losses import FeatureLoss
+from .learner import InPrecision, StageLearner, feature_loss, fit, make_learner
 from .run import Run, Stage, generator_recipe, picture_grid
 from .start import start_weights
 
@@ -100,14 +99,14 @@ def generator_learner(run: Run, i: int, weights: Path | None = None) -> StageLea
     stage, spec, schedule = generator_stage(run, i), run.schedule.generator_stages[i], run.schedule
     stage.seed_globally(-1)
     painter = Painter(trainable_generator(run, weights), run.precision)
-    loss = FeatureLoss(schedule.loss, spec.features, spec.window).to(run.device)
+    loss = feature_loss(run, spec.size, spec.features, spec.window)
     learn = make_learner(
         stage,
         "generator",
         Pairs(stage, spec),
         ValidationPairs(run, spec.size, spec.batch),
         painter,
-        LossInPrecision(loss, run.precision),
+        loss,
         Pictures(stage, spec.size, painter.paint),
         *([FrozenStatistics()] if schedule.networks.frozen_statistics else []),
         splitter=lambda m: generator_groups(m.generator),

@@ -93,7 +93,7 @@ def test_any_encoder_makes_a_generator(encoder):
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="resnet_of_my_dreams"):
         build_generator("lite", "resnet_of_my_dreams")
-    with pytest.raises(ValueError, match="lite, deep or wide"):
+    with pytest.raises(ValueError, match="lite, lite-rgb, deep or wide"):
         build_generator("huge")
 
 
@@ -219,3 +219,17 @@ def test_bfloat16_on_the_cpu(tiny):
             rounded = tiny.chroma(x)
     assert rounded.dtype == torch.float32
     assert (exact - rounded).abs().mean() < 0.02
+
+
+def test_lite_rgb_differs_from_lite_in_its_head_alone():
+    torch.manual_seed(0)
+    rgb, chroma = build_generator("lite-rgb", "test_resnet").eval(), build_generator("lite", "test_resnet")
+    assert [k for k, v in rgb.state_dict().items() if v.shape != chroma.state_dict()[k].shape] == [
+        "layers.10.weight",
+        "layers.10.bias",
+    ]
+    x = color.normalize(torch.rand(1, 1, 40, 56).expand(-1, 3, -1, -1))
+    with torch.no_grad():
+        out, cbcr = rgb(x), rgb.chroma(x)
+    assert out.shape == x.shape and float(out.abs().max()) < 3
+    assert torch.equal(cbcr, color.chroma(color.denormalize(out).clamp(0, 1)))

@@ -9,7 +9,9 @@ from torch import nn
 from deoldify_lite import color
 from deoldify_lite.schedule import Loss
 from deoldify_lite.training.inflection import Scorer, choose, draw_curve
+from deoldify_lite.training.learner import feature_loss
 from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss
+from deoldify_lite.training.rarity import boxes, colour_weights
 
 UNTRAINED = Loss(network="untrained", pixel=1.0, features=(1.0, 1.0, 1.0))
 
@@ -87,3 +89,29 @@ def test_untrained_features_are_the_same_each_time():
     assert torch.equal(state, torch.random.get_rng_state()), "other random numbers are not disturbed"
     assert all(torch.equal(x, y) for x, y in zip(a.network.state_dict().values(), b.network.state_dict().values()))
     assert isinstance(a.network[0], nn.Conv2d)
+
+
+def test_smooth_l1_is_squared_near_the_truth_and_straight_beyond():
+    loss = FeatureLoss(Loss(network="untrained", features=(), smooth=0.5))
+    truth = torch.zeros(1, 3, 8, 8)
+    assert float(loss(truth + 0.1, truth)) == pytest.approx(0.1**2 / (2 * 0.5))
+    assert float(loss(truth + 2, truth)) == pytest.approx(2 - 0.25)
+
+
+def test_rare_colours_count_for_more(run):
+    """By the training photos: on average over their pixels each counts once."""
+    weights = colour_weights(run, 32)
+    grey, violet = boxes(torch.tensor([[[[0.0, 0.25]], [[0.0, 0.25]]]])).flatten().tolist()
+    assert weights.flatten()[violet] > 2 * weights.flatten()[grey]
+    photos = run.pack(32)
+    members = run.split(photos).train
+    cbcr = color.chroma(photos.crops(members, 32, None, torch.Generator()))
+    assert float(weights.flatten()[boxes(cbcr)].mean()) == pytest.approx(1, rel=1e-4)
+
+
+def test_rebalancing_is_a_switch_of_the_schedule(run):
+    run.schedule = run.schedule.override({"loss.rare": "1.0", "loss.features": "[]"})
+    loss = feature_loss(run, 32)
+    truth = color.normalize(torch.rand(2, 3, 32, 32))
+    plain = FeatureLoss(run.schedule.override({"loss.rare": "0.0"}).loss)
+    assert float(loss(truth * 0.5, truth)) != pytest.approx(float(plain(truth * 0.5, truth)), rel=1e-3)
