@@ -19,7 +19,7 @@ COLUMNS = (
     "kid_vgg16",
 )
 PUBLISHED_COLUMNS = ("fid", "colourfulness_abs", "colourfulness_abs_gap", "psnr")
-BEGIN, END = "<!-- begin: made by scripts/compare.py -->", "<!-- end: made by scripts/compare.py -->"
+BEGIN, END = "<!-- begin: made by scripts/{}.py -->", "<!-- end: made by scripts/{}.py -->"
 
 
 class NotComparable(ValueError):
@@ -74,7 +74,7 @@ def figures_table(subjects: list[dict[str, Any]]) -> str:
         is_best = subject in rivals and value is not None and value == winners[name]
         return f"**{text(name, value)}**" if is_best else text(name, value)
 
-    return _table([[label(subject), *(cell(subject, name) for name in names)] for subject in subjects], names)
+    return markdown_table([[label(subject), *(cell(subject, name) for name in names)] for subject in subjects], names)
 
 
 def published_table(subjects: list[dict[str, Any]], published: dict[str, Any]) -> str:
@@ -88,10 +88,10 @@ def published_table(subjects: list[dict[str, Any]], published: dict[str, Any]) -
         [system["name"], published["short"], *(text(name, system[name]) for name in PUBLISHED_COLUMNS)]
         for system in published["systems"]
     ]
-    return _table(ours + theirs, PUBLISHED_COLUMNS, "photos")
+    return markdown_table(ours + theirs, PUBLISHED_COLUMNS, "photos")
 
 
-def _table(rows: list[list[str]], names: Sequence[str], *more: str) -> str:
+def markdown_table(rows: list[list[str]], names: Sequence[str], *more: str) -> str:
     "A Markdown table. Each row: a name, then the columns `more`, then one for each of the figures `names`."
     head = ["", *more, *(figure(name).title + arrow(name) for name in names)]
     lines = [head, ["---"] * (1 + len(more)) + ["---:"] * len(names), *rows]
@@ -137,14 +137,15 @@ def _small_print(subjects: list[dict[str, Any]]) -> str:
     return "\n".join(f"{title}: {'; '.join(entries)}.<br>" for title, entries in lines.items() if entries)
 
 
-def write_between_markers(page: str, block: str) -> str:
-    """`page` with `block` in the place of what was between the markers.
+def write_between_markers(page: str, block: str, script: str = "compare") -> str:
+    """`page` with `block` in the place of what was between the markers of the script that made it.
 
     Raises:
         NotComparable: the page does not have the two markers, in this order.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    begins, ends = BEGIN.format(script), END.format(script)
+    before, begin, rest = page.partition(begins)
+    _, end, after = rest.partition(ends)
     if not begin or not end:
-        raise NotComparable(f"the page has no place for the table: it needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{block}\n\n{END}{after}"
+        raise NotComparable(f"the page has no place for the table: it needs the lines {begins} and {ends}")
+    return f"{before}{begin}\n\n{block}\n\n{end}{after}"

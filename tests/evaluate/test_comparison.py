@@ -107,9 +107,10 @@ def test_what_cannot_be_compared_is_refused(tmp_path, change, words):
 
 
 def test_only_what_is_between_the_markers_changes():
-    page = f"# Title\n\n{BEGIN}\nold\n{END}\n\nThe end.\n"
+    begin, end = BEGIN.format("compare"), END.format("compare")
+    page = f"# Title\n\n{begin}\nold\n{end}\n\nThe end.\n"
     once = write_between_markers(page, "new")
-    assert once == f"# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\nThe end.\n"
+    assert once == f"# Title\n\n{begin}\n\nnew\n\n{end}\n\nThe end.\n"
     assert write_between_markers(once, "new") == once
     with pytest.raises(NotComparable, match="place for the table"):
         write_between_markers("# Title", "new")
@@ -117,7 +118,7 @@ def test_only_what_is_between_the_markers_changes():
 
 def test_the_script_writes_the_page(tmp_path, load_script):
     page = tmp_path / "page.md"
-    page.write_text(f"{BEGIN}\n{END}\n")
+    page.write_text("\n".join(marker.format("compare") for marker in (BEGIN, END)))
     metrics = write(tmp_path / "metrics.json", METRICS)
     run = lambda *arguments: CliRunner().invoke(load_script("compare"), list(map(str, arguments)))  # noqa: E731
     result = run(metrics, "--page", page)

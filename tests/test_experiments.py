@@ -1,0 +1,91 @@
+"""scripts/experiments.py on a plan of two trainings that take seconds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from deoldify_lite.samples import sample_photos
+from deoldify_lite.schedule import preset
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "scripts" / "experiments.py"
+
+
+def run(*arguments, **variables) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | variables,
+    )
+
+
+@pytest.fixture
+def plan(tmp_path) -> list:
+    "A small plan, photos and a page; the arguments that name them."
+    photos, truths = tmp_path / "photos", tmp_path / "truths"
+    for folder, box in ((photos, (0, 0, 200, 200)), (truths, (100, 50, 400, 350))):
+        folder.mkdir()
+        for name, path in sample_photos().items():
+            with Image.open(path) as image:
+                for i in range(3):
+                    moved = tuple(v + 15 * i for v in box)
+                    image.convert("RGB").crop(moved).save(folder / f"{Path(name).stem}{i}.png")
+    small = {
+        "networks.encoder": "test_resnet",
+        "networks.pretrained": False,
+        "loss.network": "untrained",
+        "validation": 0.3,
+        "generator_stages": "[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4, epochs: 2}]",
+    }
+    question = {"title": "Pixels", "about": "Which loss?", "runs": {"base": {}, "smooth L1": {"loss.smooth": 0.2}}}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump({"base": small, "render_factor": 3, "questions": [question]}))
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Mine\n<!-- begin: made by scripts/experiments.py -->\n<!-- end: made by scripts/experiments.py -->\n"
+    )
+    return ["--plan", tmp_path / "plan.yaml", "--runs", tmp_path / "runs", "--page", page, "--device", "cpu"]
+
+
+def test_it_trains_judges_and_writes_the_table_and_does_nothing_twice(tmp_path, plan):
+    empty = tmp_path / "no weights"
+    empty.mkdir()
+    variables = {"DEOLDIFY_LITE_WEIGHTS": os.environ.get("DEOLDIFY_LITE_WEIGHTS", str(empty))}
+    both = ["--photos", tmp_path / "photos", "--truths", tmp_path / "truths"]
+    result = run(*plan, *both, "--only", "smooth L1", **variables)
+    assert result.returncode == 0, result.stderr
+    schedule = yaml.safe_load((tmp_path / "runs/smooth-l1/schedule.yaml").read_text())
+    assert schedule["loss"]["smooth"] == 0.2 and schedule["networks"]["encoder"] == "test_resnet"
+    rows = {line.split("|")[1].strip(): line for line in (tmp_path / "page.md").read_text().splitlines() if "|" in line}
+    psnr = json.loads((tmp_path / "runs/smooth-l1/metrics.json").read_text())["subjects"][-1]["figures"]["psnr"]
+    assert f"{psnr['value']:.2f}" in rows["smooth L1"]
+    assert set(rows["base"].replace("|", " ").split()) == {"base", "-"}, "it was not asked for"
+    before = (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns
+    assert run(*plan, *both, "--only", "smooth L1", **variables).returncode == 0
+    assert (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "arguments, message", [(["--only", "magic"], "there are base, smooth L1"), (["--photos", "."], "belong together")]
+)
+def test_mistakes_get_one_line(plan, arguments, message):
+    result = run(*plan, *arguments)
+    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_the_plan_of_the_docs_fits_the_schedule():
+    """Every experiment's changes are fields of the preset that it is made of."""
+    sys.path.insert(0, str(SCRIPT.parent))
+    from experiments import overrides
+
+    plan = yaml.safe_load((ROOT / "docs/experiments.yaml").read_text())
+    for question in plan["questions"]:
+        for name, changes in question["runs"].items():
+            changed = dict(text.split("=", 1) for text in overrides(plan["base"] | changes))
+            assert preset("lite").override(changed) != preset("lite"), name
