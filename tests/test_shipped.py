@@ -1,5 +1,6 @@
 """The weights in the package, and the README's words about them."""
 
+import colorsys
 import re
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from deoldify_lite import Colorizer
+from deoldify_lite import Colorizer, color
 from deoldify_lite.cli import app
 from deoldify_lite.evaluate.metrics import colourfulness
 from deoldify_lite.modeling.weights import SHIPPED, load_generator
@@ -46,6 +47,38 @@ def test_samples_get_colour_and_keep_their_luma(colorizer, name):
     assert 5 < float(colourfulness(rgb)) < 100
     difference = np.asarray(colour, float) @ [0.299, 0.587, 0.114] - np.asarray(grey, float)
     assert np.abs(difference).max() <= 1.0
+
+
+@pytest.mark.parametrize(
+    "photo, place, hues, least",
+    [
+        ("china.jpg", (0.02, 0.03, 0.28, 0.30), (170, 260), 4),  # a clear sky
+        ("flower.jpg", (0.36, 0.35, 0.60, 0.68), (0, 70), 15),  # petals: red, orange or yellow
+        ("grace_hopper.jpg", (0.47, 0.28, 0.66, 0.52), (5, 50), 10),  # a face
+    ],
+)
+def test_things_have_the_colours_that_a_person_expects(colorizer, photo, place, hues, least):
+    """The mean colour of a place, shares of width and height: its hue in degrees, its colour in 8-bit levels."""
+    grey = Image.open(sample_photos()[photo]).convert("L")
+    grey.thumbnail((512, 512))
+    left, top, right, bottom = (round(v * side) for v, side in zip(place, grey.size * 2))
+    pixels = np.asarray(colorizer.colorize(grey), float)[top:bottom, left:right]
+    red, green, blue = pixels.reshape(-1, 3).mean(0)
+    assert max(red, green, blue) - min(red, green, blue) > least, "that is grey"
+    hue = 360 * colorsys.rgb_to_hsv(red, green, blue)[0]
+    assert hues[0] <= hue <= hues[1], f"red {red:.0f}, green {green:.0f}, blue {blue:.0f}"
+
+
+def test_colours_stay_within_what_a_picture_can_hold(colorizer):
+    """Few pixels need their predicted colour cut because red, green or blue would leave 0 to 255."""
+    for path in sample_photos().values():
+        grey = Image.open(path).convert("L").resize((256, 192))
+        luma = torch.from_numpy(np.array(grey))[None, None].float() / 255
+        x = color.normalize(luma.expand(1, 3, -1, -1))
+        with torch.inference_mode():
+            rgb = color.merge(luma, colorizer.engine.generator.chroma(x))
+        beyond = (rgb - rgb.clamp(0, 1)).abs().amax(1)
+        assert float((beyond > 4 / 255).float().mean()) < 0.05, path
 
 
 def test_readme_names_only_commands_and_options_that_exist():
