@@ -28,6 +28,17 @@ app = typer.Typer(
 )
 
 
+# Options that several commands have.
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+TrainingPrecision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+TrainingPhotos = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of photos or of tar archives; may be given again. Remembered in the run folder."),
+]
+EncoderWeights = Annotated[Path | None, typer.Option(help="Pretrained encoder (safetensors), for offline use.")]
+CheckpointSeconds = Annotated[float, typer.Option(help="How often to save what a killed run goes on from.")]
+
+
 class StageName(str, Enum):
     generator = "generator"
     generate = "generate"
@@ -81,7 +92,7 @@ def colorize(
     ] = None,
     strength: Annotated[float, typer.Option(min=0, max=3, help="0 is grey, 1 as predicted, more is louder.")] = 1.0,
     squash: Annotated[bool, typer.Option(help="Work as DeOldify does: squeeze to a square, clip colours.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")
@@ -205,10 +216,7 @@ def samples(target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folde
 @app.command()
 def nogan(
     stage: Annotated[StageName, typer.Option(help="Which stage to run.")] = StageName.all,
-    photos: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of photos or of tar archives; may be given again. Remembered in the run folder."),
-    ] = None,
+    photos: TrainingPhotos = None,
     run: Annotated[Path, typer.Option(help="Folder for checkpoints, figures and the result.")] = Path("runs/nogan"),
     preset: Annotated[
         str | None,
@@ -226,12 +234,10 @@ def nogan(
     ] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Cycles of critic and GAN in all.")] = None,
     use_step: Annotated[int | None, typer.Option(help="Take the generator of this step of the last GAN phase.")] = None,
-    encoder_weights: Annotated[
-        Path | None, typer.Option(help="Pretrained encoder (safetensors), for offline use.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    checkpoint_seconds: Annotated[float, typer.Option(help="How often to save what a killed run goes on from.")] = 120,
+    encoder_weights: EncoderWeights = None,
+    device: Device = "auto",
+    precision: TrainingPrecision = "auto",
+    checkpoint_seconds: CheckpointSeconds = 120,
 ) -> None:
     """Train a colorizer by the NoGAN schedule: generator, critic, a short GAN phase.
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import UNAVAILABLE, USAGE, fail, script
+from deoldify_lite.cli import UNAVAILABLE, USAGE, Device, fail, script
 
 
 def bench(
@@ -45,7 +45,7 @@ def bench(
         list[str] | None,
         typer.Option(help="May be given again. By default float32, and bfloat16 where it is fast."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the network. By default one a core.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 3,
     megapixels: Annotated[

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import INTERRUPTED, UNAVAILABLE, USAGE, fail, script
+from deoldify_lite.cli import INTERRUPTED, UNAVAILABLE, USAGE, Device, fail, script
 
 LISTS = ("--weights", "--results", "--features")
 
@@ -47,7 +47,7 @@ def evaluate(
     features: Annotated[
         list[str] | None, typer.Option(metavar="NAME...", help="More feature networks, by their names in timm.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="Of the generators: auto, float32, bfloat16 or float16.")] = "auto",
 ) -> None:
     """Judge generators, and finished pictures, beside the truth. Writes metrics.json, report.html and PNG grids.

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import USAGE, fail, script
+from deoldify_lite.cli import USAGE, Device, fail, script
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES = ("lpips_alex", "psnr", "colourfulness", "colourfulness_gap", "fd_vgg16")
@@ -30,7 +30,7 @@ def experiments(
     plan: Annotated[Path, typer.Option(help="The experiments.")] = DOCS / "experiments.yaml",
     runs: Annotated[Path, typer.Option(help="Folder for run folders and figures.")] = Path("runs/experiments"),
     page: Annotated[Path, typer.Option(help="Markdown with markers for the table.")] = DOCS / "experiments.md",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     "Train with one thing changed at a time and judge what comes out."
     import yaml

@@ -15,15 +15,22 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import UNAVAILABLE, USAGE, fail, script
+from deoldify_lite.cli import (
+    UNAVAILABLE,
+    USAGE,
+    CheckpointSeconds,
+    Device,
+    EncoderWeights,
+    TrainingPhotos,
+    TrainingPrecision,
+    fail,
+    script,
+)
 
 
 def pix2pix(
     recipe: Annotated[str, typer.Option(help="000, 002-unet-30, 002-vanilla-20, ..., 003, 004-batch, 004-instance.")],
-    photos: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of photos or of tar archives; may be given again. Remembered in the run folder."),
-    ] = None,
+    photos: TrainingPhotos = None,
     run: Annotated[Path, typer.Option(help="Folder in which every recipe has one of its own.")] = Path("runs/pix2pix"),
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe.")
@@ -34,12 +41,10 @@ def pix2pix(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the pictures; the U-Net's depth follows.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the recipe and where each value comes from.")] = False,
-    encoder_weights: Annotated[
-        Path | None, typer.Option(help="Pretrained encoder (safetensors), for offline use.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    checkpoint_seconds: Annotated[float, typer.Option(help="How often to save what a killed run goes on from.")] = 120,
+    encoder_weights: EncoderWeights = None,
+    device: Device = "auto",
+    precision: TrainingPrecision = "auto",
+    checkpoint_seconds: CheckpointSeconds = 120,
 ) -> None:
     """Train a colorizer by the recipe of a seed document. Prints the path of its weights.
 

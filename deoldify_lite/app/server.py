@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..cli import UNAVAILABLE, USAGE, fail
+from ..cli import UNAVAILABLE, USAGE, Device, fail
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -38,7 +38,7 @@ def serve(
     ] = 60_000_000,
     max_photos: Annotated[int, typer.Option(min=1, help="How many photos are taken at once.")] = 30,
     max_waiting: Annotated[int, typer.Option(min=1, help="How long the queue may be; more are asked to return.")] = 50,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
 ) -> None:
     """Colorize photos on a page in the browser.
