@@ -256,6 +256,34 @@ def _deoldify(name: str, *, generator: str, batches: tuple[int, int, int], gan: 
 
 
 def _presets() -> dict[str, Schedule]:
+    lite = Schedule(
+        preset="lite",
+        # ImageNet weights of EfficientNet-Lite2 are 12 MB and it costs a quarter of ResNet34.
+        networks=Networks(encoder="tf_efficientnet_lite2", critic_width=64),
+        # VGG16 without BatchNorm has activations some ten times as large as with it.
+        loss=Loss(network="vgg16", pixel=1.5, features=(0.5, 1.0, 2.0), vivid=1.0),
+        augment=Augment(rotate=5.0, saturation=0.1),
+        grey=GreyVariety(probability=0.5),
+        # Most of what there is to learn from some ten thousand photos is which thing has which colour; pixels teach
+        # that at three times the speed of features.
+        generator_stages=(
+            GeneratorStage("64-frozen", 64, 32, 2e-3, 1e-4, pct_start=0.3, epochs=0.5, frozen=True, features=0.0),
+            GeneratorStage("64-pixels", 64, 32, 1e-3, 1e-4, pct_start=0.2, epochs=2.0, features=0.0),
+            GeneratorStage("64", 64, 32, 5e-4, 5e-5, pct_start=0.1),
+            GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
+        ),
+        critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
+        gan=Gan(
+            size=96,
+            batch=16,
+            lr=5e-5,
+            share=0.12,
+            max_critic_steps=4,
+            save_every=20,
+            ema=0.95,
+            feature=1.0,
+        ),
+    )
     return {
         "artistic": _deoldify(
             "artistic",
@@ -278,33 +306,20 @@ def _presets() -> dict[str, Schedule]:
             repeats=1,
             gan=Gan(batch=5, lr=5e-6, adversarial=1, feature=1.5),
         ),
-        "lite": Schedule(
-            preset="lite",
-            # ImageNet weights of EfficientNet-Lite2 are 12 MB and it costs a quarter of ResNet34.
-            networks=Networks(encoder="tf_efficientnet_lite2", critic_width=64),
-            # VGG16 without BatchNorm has activations some ten times as large as with it.
-            loss=Loss(network="vgg16", pixel=1.5, features=(0.5, 1.0, 2.0), vivid=1.0),
-            augment=Augment(rotate=5.0, saturation=0.1),
-            grey=GreyVariety(probability=0.5),
-            # Most of what there is to learn from some ten thousand photos is which thing has which colour; pixels teach
-            # that at three times the speed of features.
+        "lite": lite,
+        "resnet34": replace(
+            lite,
+            preset="resnet34",
+            networks=Networks(encoder="resnet34", critic_width=64),
+            # For a machine that has ImageNet weights of EfficientNet-Lite2 and none of ResNet34.
+            encoder_stages=(EncoderStage("64", "tf_efficientnet_lite2", 64, 64, 1e-3, epochs=2.0),),
             generator_stages=(
-                GeneratorStage("64-frozen", 64, 32, 2e-3, 1e-4, pct_start=0.3, epochs=0.5, frozen=True, features=0.0),
-                GeneratorStage("64-pixels", 64, 32, 1e-3, 1e-4, pct_start=0.2, epochs=2.0, features=0.0),
-                GeneratorStage("64", 64, 32, 5e-4, 5e-5, pct_start=0.1),
-                GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
+                GeneratorStage("64-pixels", 64, 32, 1e-3, 3e-4, pct_start=0.2, epochs=1.5, features=0.0),
+                GeneratorStage("64", 64, 32, 5e-4, 1e-4, pct_start=0.1, epochs=0.75, window=0.75),
+                GeneratorStage("96", 96, 16, 3e-4, 5e-5, pct_start=0.1, epochs=0.5, window=0.5),
             ),
             critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
-            gan=Gan(
-                size=96,
-                batch=16,
-                lr=5e-5,
-                share=0.12,
-                max_critic_steps=4,
-                save_every=20,
-                ema=0.95,
-                feature=1.0,
-            ),
+            gan=replace(lite.gan, size=96, window=0.5),
         ),
         "finetune": Schedule(
             preset="finetune",
@@ -357,7 +372,7 @@ PRESETS = tuple(_presets())
 
 
 def preset(name: str) -> Schedule:
-    """A schedule by name: artistic, stable, video (DeOldify's), lite, finetune (from lite, on few photos), smoke.
+    """A schedule by name: lite, resnet34, artistic, stable and video (DeOldify's), finetune (from lite), smoke.
 
     Raises:
         ValueError: no such preset.
