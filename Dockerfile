@@ -1,12 +1,12 @@
 # docker build -t deoldify-lite .
-# docker run -p 7860:7860 -v "$PWD/feedback:/feedback" deoldify-lite
+# docker run -p 7860:7860 -v feedback:/feedback deoldify-lite
 FROM python:3.12-slim
 RUN pip install --no-cache-dir torch torchvision --index-url https://download.pytorch.org/whl/cpu
 WORKDIR /app
 COPY setup.py pyproject.toml README.md ./
 COPY deoldify_lite deoldify_lite
 COPY scripts/app.py scripts/feedback.py scripts/
-RUN pip install --no-cache-dir ".[app]" && useradd page && mkdir -m 777 /feedback
+RUN pip install --no-cache-dir ".[app]" && useradd -m page && mkdir -m 777 /feedback
 USER page
 EXPOSE 7860
 CMD ["python", "scripts/app.py", "--host", "0.0.0.0", "--feedback", "/feedback"]

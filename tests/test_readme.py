@@ -103,3 +103,8 @@ def test_scripts_and_documents_that_are_named_exist():
         assert (ROOT / name).exists(), name
     for script in (ROOT / "scripts").glob("*.py"):
         assert script.name in readme or script.name in (ROOT / "CONTRIBUTING.md").read_text(), f"{script} is not named"
+
+
+def test_pictures_are_there_and_small():
+    names = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text())
+    assert names and sum((ROOT / name).stat().st_size for name in names) < 400_000

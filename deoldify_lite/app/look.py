@@ -4,7 +4,11 @@ import gradio as gr
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # the reader's own; nothing is fetched
 THEME = gr.themes.Soft(
-    primary_hue="teal", neutral_hue="stone", font=FONTS, font_mono=["ui-monospace", "Consolas", "monospace"]
+    primary_hue="teal",
+    secondary_hue="teal",
+    neutral_hue="stone",
+    font=FONTS,
+    font_mono=["ui-monospace", "Consolas", "monospace"],
 ).set(
     block_border_width="1px",
     input_border_width="1px",
@@ -12,6 +16,12 @@ THEME = gr.themes.Soft(
     checkbox_border_color="*neutral_400",
     checkbox_border_color_dark="*neutral_500",
     body_text_color_subdued="*neutral_500",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_400",
+    block_title_padding="0",
+    block_title_background_fill="none",
+    block_title_background_fill_dark="none",
+    block_title_text_color="*body_text_color",
     block_label_background_fill="*background_fill_primary",
     block_label_background_fill_dark="*background_fill_primary",
     block_label_text_color="*body_text_color",
@@ -32,6 +42,10 @@ CSS = """
 #message .failed { color: #b91c1c; }
 .dark #message .failed { color: #fca5a5; }
 #message .note { color: var(--body-text-color-subdued); font-size: .9rem; }
+#slider label { display: block; max-width: calc(100% - 4.5rem); }
+#slider label { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
+#slider label > span { display: inline-block; vertical-align: middle; }
+#opinion > button { text-align: left; }
 #samples .grid-wrap, #gallery .grid-wrap { height: auto; min-height: 0; max-height: none; }
 #samples .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 #gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(130px, 30%), 1fr)); }

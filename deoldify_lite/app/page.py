@@ -35,7 +35,7 @@ def build_page(studio: Studio, feedback_folder: Path, samples: list[Path], max_p
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
                 photos = gr.File(
-                    label="Photos",
+                    label="Photos, one or many",
                     file_count="multiple",
                     file_types=sorted(EXTENSIONS),
                     height=200,
@@ -51,7 +51,7 @@ def build_page(studio: Studio, feedback_folder: Path, samples: list[Path], max_p
                         studio.render_factor(default),
                         step=1,
                         label="Render factor",
-                        info="Lower is faster and more vivid; higher follows small things more closely.",
+                        info="Lower is faster and sees the whole; higher follows small things more closely.",
                     )
                     model = gr.Dropdown(studio.models, value=default, label="Model", visible=len(studio.models) > 1)
                 if samples:
@@ -72,7 +72,7 @@ def build_page(studio: Studio, feedback_folder: Path, samples: list[Path], max_p
                 message = gr.HTML(visible=False, elem_id="message")
                 slider = gr.ImageSlider(
                     example,
-                    label="An example: drag the handle" if example else "Before and after",
+                    label="Example: drag the handle" if example else "Before and after",
                     type="filepath",
                     interactive=False,
                     max_height=520,
@@ -178,9 +178,11 @@ class _View:
         "Photo by photo; each is shown as soon as it is done, and one that fails costs no other."
         paths = [Path(path) for path in paths or []]
         if not paths:
-            raise _error("Choose a photo first, or try one of the samples.")
+            yield _only("Choose a photo first, or try one of the samples.")
+            return
         if len(paths) > self.max_photos:
-            raise _error(f"These are {len(paths)} photos; please send at most {self.max_photos} at once.")
+            yield _only(f"These are {len(paths)} photos; please send at most {self.max_photos} at once.")
+            return
         settings = Settings(model, strength, render_factor)
         done, failed = [], []
         for number, path in enumerate(paths):
@@ -240,6 +242,11 @@ class _View:
         return None, "", False
 
 
+def _only(sentence: str) -> tuple:
+    "What the page shows when it does not begin: a sentence; all else stays as it was."
+    return *[gr.skip()] * 5, gr.HTML(_list([("failed", sentence)]), visible=True), gr.skip(), gr.skip()
+
+
 def _all(done: list[Coloured], failed: list[tuple[str, str]], archive: Path | None = None) -> tuple:
     "What the page shows after some photos: results, number of the shown one, slider, download, question, and so on."
     message = _message(done, failed)
@@ -273,11 +280,14 @@ def _still_there(results: list[Coloured], index: int) -> Coloured:
 
 def _message(done: list[Coloured], failed: list[tuple[str, str]]) -> str:
     "What could not be done, and what was noticed, a line each."
-    lines = [f'<li class="failed" role="alert">{html.escape(f"{name}: {why}")}</li>' for name, why in failed]
-    lines += [
-        f'<li class="note">{html.escape(f"{item.result.name}: {note}")}</li>' for item in done for note in item.notes
-    ]
-    return f"<ul>{''.join(lines)}</ul>" if lines else ""
+    notes = [("note", f"{item.result.name}: {note}") for item in done for note in item.notes]
+    return _list([("failed", f"{name}: {why}") for name, why in failed] + notes)
+
+
+def _list(lines: list[tuple[str, str]]) -> str:
+    "HTML of lines, each with its kind: `failed` or `note`."
+    items = [f'<li class="{kind}">{html.escape(line)}</li>' for kind, line in lines]
+    return f'<ul role="alert">{"".join(items)}</ul>' if lines else ""
 
 
 def _error(sentence: str) -> gr.Error:

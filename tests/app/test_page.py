@@ -22,7 +22,7 @@ from deoldify_lite.samples import sample_photos
 SECONDS = 1000
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WAIT = 90 * SECONDS
+WAIT = 600 * SECONDS  # what is late on a busy machine is right all the same; only what hangs is to fail
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +75,29 @@ def grandmother(tmp_path) -> Path:
     return path
 
 
+def expect(locator):
+    "An assertion that waits: the browser shows the parts of one answer one after another."
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=WAIT)
+    return expect(locator)
+
+
 def colorize(page, *paths: Path) -> None:
     page.set_input_files("#photos input[type=file]", paths)
-    page.wait_for_function(
-        "names => names.every(n => document.querySelector('#photos').innerText.replaceAll('\\n', '').includes(n))",
-        arg=[path.stem[:10] for path in paths],
-    )
+    expect(page.locator("#photos tr.file")).to_have_count(len(paths))  # not before all have arrived
     page.click("#go")
 
 
-def shown(page, which: int) -> np.ndarray:
-    "The pixels of what the slider shows: 0 before, 1 after."
+def wait_for_slider(page, name: str) -> None:
+    "Until the slider shows this photo."
+    expect(page.locator("#slider label")).to_have_text(name)
+    page.wait_for_function("[...document.querySelectorAll('#slider img')].every(image => image.complete)")
+
+
+def shown(page, which: int, name: str) -> np.ndarray:
+    "The pixels of what the slider shows of a photo: 0 before, 1 after."
+    wait_for_slider(page, name)
     image = page.locator("#slider img").nth(which)
     data = page.context.request.get(image.get_attribute("src")).body()
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float64)
@@ -108,7 +120,7 @@ def test_a_photo_gets_colour_and_comes_back_with_its_name_and_size(visit, grandm
     page = visit()
     colorize(page, grandmother)
     page.wait_for_selector("#download:visible")
-    before, after = shown(page, 0), shown(page, 1)
+    before, after = shown(page, 0, "grandmother.jpg"), shown(page, 1, "grandmother.jpg")
     assert chroma(before) < 1 and chroma(after) > 2, "the result has colour"
     assert before.shape == after.shape
     page.screenshot(path=tmp_path / "desktop.png", full_page=True)
@@ -127,11 +139,7 @@ def test_a_photo_gets_colour_and_comes_back_with_its_name_and_size(visit, grandm
 def test_the_handle_uncovers_the_colours(visit, grandmother):
     page = visit()
     colorize(page, grandmother)
-    page.wait_for_selector("#download:visible")
-
-    def uncovered() -> float:
-        "Where the coloured picture begins, in percent of the width."
-        return float(re.search(r"([\d.]+)%\)", page.locator("#slider img").nth(1).get_attribute("style")).group(1))
+    wait_for_slider(page, "grandmother.jpg")
 
     def colourful() -> tuple[float, float]:
         "Chroma of the left and the right third of what is on the screen, the handle and its label left out."
@@ -141,7 +149,8 @@ def test_the_handle_uncovers_the_colours(visit, grandmother):
         return chroma(picture[:, :third]), chroma(picture[:, -third:])
 
     handle = page.locator("#slider [data-testid=slider]")
-    assert uncovered() == pytest.approx(50, abs=5)
+    coloured = page.locator("#slider img").nth(1)  # covered up to a share of the width
+    expect(coloured).to_have_attribute("style", re.compile(r"\b50%\)"))
     left, right = colourful()
     assert left < 1 < right
     box, picture = handle.bounding_box(), page.locator("#slider img").nth(0).bounding_box()
@@ -150,7 +159,7 @@ def test_the_handle_uncovers_the_colours(visit, grandmother):
     page.mouse.down()
     page.mouse.move(picture["x"] + 2, middle, steps=8)
     page.mouse.up()
-    assert uncovered() < 15
+    expect(coloured).to_have_attribute("style", re.compile(r" 1?\d(\.\d+)?%\)"))
     left, right = colourful()
     assert left > 1 and right > 1, "now all of it is in colour"
 
@@ -162,8 +171,8 @@ def test_many_photos_give_a_gallery_and_a_zip_and_a_bad_one_a_sentence(visit, gr
     page = visit()
     colorize(page, grandmother, letter, second)
     page.wait_for_selector("#download-all:visible")
-    assert page.inner_text("#message") == "letter.jpg: not a photo, or in a format that is not supported"
-    assert page.locator("#gallery .thumbnail-item").count() == 2
+    expect(page.locator("#message")).to_have_text("letter.jpg: not a photo, or in a format that is not supported")
+    expect(page.locator("#gallery .thumbnail-item")).to_have_count(2)
 
     (tmp_path / "out").mkdir()
     archive = download(page, "#download-all", tmp_path / "out")
@@ -173,8 +182,8 @@ def test_many_photos_give_a_gallery_and_a_zip_and_a_bad_one_a_sentence(visit, gr
 
     page.locator("#gallery .thumbnail-item").nth(1).click()
     page.wait_for_selector("#download:has-text('großmutter')")
-    assert shown(page, 1).shape == (40, 60, 3)
-    assert "großmutter (2).png" in page.inner_text("#opinion")
+    assert shown(page, 1, second.name).shape == (40, 60, 3)
+    expect(page.locator("#opinion")).to_contain_text(second.name)
     with Image.open(download(page, "#download", tmp_path / "out")) as made:
         assert made.size == (60, 40)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"colorized.zip", "großmutter (2).png"}
@@ -184,8 +193,7 @@ def test_a_text_file_named_jpg_gets_a_sentence(visit, tmp_path):
     (tmp_path / "letter.jpg").write_text("Dear grandmother")
     page = visit()
     colorize(page, tmp_path / "letter.jpg")
-    page.wait_for_selector("#message li")
-    assert page.inner_text("#message") == "letter.jpg: not a photo, or in a format that is not supported"
+    expect(page.locator("#message")).to_have_text("letter.jpg: not a photo, or in a format that is not supported")
     assert not page.is_visible("#download") and not page.is_visible("#opinion")
 
 
@@ -201,7 +209,8 @@ def test_a_photo_of_one_pixel(visit, tmp_path):
 def test_files_that_are_too_large_or_of_another_kind_or_none(visit, tmp_path):
     page = visit()
     page.click("#go")
-    page.wait_for_selector("text=Choose a photo first")
+    expect(page.locator("#message")).to_have_text("Choose a photo first, or try one of the samples.")
+    expect(page.locator("#slider label")).to_have_text("Example: drag the handle")  # which nothing covers
     (tmp_path / "large.jpg").write_bytes(bytes(3 << 20))
     page.set_input_files("#photos input[type=file]", tmp_path / "large.jpg")
     page.wait_for_selector("text=exceed the maximum allowed size")
@@ -217,7 +226,8 @@ def test_too_many_photos(visit, grandmother, tmp_path):
         path.write_bytes(grandmother.read_bytes())
     page = visit()
     colorize(page, *paths)
-    page.wait_for_selector("text=These are 5 photos; please send at most 4 at once.")
+    expect(page.locator("#message")).to_have_text("These are 5 photos; please send at most 4 at once.")
+    assert not page.is_visible("#download")
 
 
 def test_a_name_with_code_in_it_is_only_a_name(visit, tmp_path):
@@ -227,16 +237,16 @@ def test_a_name_with_code_in_it_is_only_a_name(visit, tmp_path):
     page.set_input_files("#photos input[type=file]", path)
     page.wait_for_function("document.querySelector('#photos').innerText.includes('onerror')")
     page.click("#go")
-    page.wait_for_selector("#message li")
-    assert "onerror=alert(1)" in page.inner_text("#message")
+    expect(page.locator("#message")).to_contain_text("onerror=alert(1)")
     assert not page.locator("img[src=x]").count()
 
 
 def test_a_sample_needs_one_click(visit):
     page = visit()
     page.locator("#samples .thumbnail-item").nth(1).click()
-    page.wait_for_selector(f"#download:has-text('{list(sample_photos())[1]}')")
-    assert chroma(shown(page, 0)) < 1 and chroma(shown(page, 1)) > 2
+    name = list(sample_photos())[1]
+    page.wait_for_selector(f"#download:has-text('{name}')")
+    assert chroma(shown(page, 0, name)) < 1 and chroma(shown(page, 1, name)) > 2
 
 
 def test_options(visit, grandmother):
@@ -250,7 +260,7 @@ def test_options(visit, grandmother):
     strength.press("Enter")
     colorize(page, grandmother)
     page.wait_for_selector("#download:visible")
-    assert chroma(shown(page, 1)) == 0, "strength 0 is grey"
+    assert chroma(shown(page, 1, "grandmother.jpg")) == 0, "strength 0 is grey"
 
 
 def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, grandmother):
@@ -293,6 +303,7 @@ def test_on_a_phone(visit, grandmother, tmp_path, width):
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
     for selector in ("#slider", "#download", "#gallery", "#opinion"):
+        expect(page.locator(selector)).to_be_visible()
         box = page.locator(selector).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
 
