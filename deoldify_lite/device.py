@@ -1,5 +1,6 @@
 """Where and how precisely to compute: the one place that chooses device and precision."""
 
+import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -53,6 +54,11 @@ def pick_precision(device: torch.device, name: str = "auto") -> torch.dtype:
     if name not in PRECISIONS:
         raise ValueError(f"precision {name!r} is unknown; use auto, {', '.join(PRECISIONS)}")
     return PRECISIONS[name]
+
+
+def cores() -> int:
+    "How many this process may use, which in a container are fewer than the machine has."
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_in_use(device: torch.device) -> dict[str, float]:

@@ -14,9 +14,10 @@ from deoldify_lite.colorize import pipeline
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.colorize.folder import BadRequest, Job, Result, find_jobs, report_line
 from deoldify_lite.colorize.pipeline import AHEAD, Room, colorize_all
+from deoldify_lite.device import cores
 from deoldify_lite.photo import Photo
 
-UNDER_WAY = AHEAD * min(pipeline._cores(), pipeline.MOST_WORKERS)
+UNDER_WAY = AHEAD * min(cores(), pipeline.MOST_WORKERS)
 
 
 class Painter(Colorizer):

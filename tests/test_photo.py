@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -351,6 +351,18 @@ def test_all_black_and_all_white_stay_so(level):
     photo = take_apart(Image.new("L", (6, 5), level))
     assert (photo.merge(np.full((2, 3, 3), 0.4)) == level).all()
     assert photo.notes == []
+
+
+@pytest.mark.parametrize("tint", [0, 20])
+def test_a_note_says_where_a_jpeg_is_not_grey(tmp_path, tint):
+    """A large one, with grain in its chroma, too, which is no colour; the network sees what it would without."""
+    grain = [noise(600, 900, seed=i).astype(int) % 21 - 10 for i in range(3)]
+    bands = [Image.fromarray((level + band).astype(np.uint8)) for level, band in zip((90, 128 - tint, 128), grain)]
+    Image.merge("YCbCr", bands).save(tmp_path / "a.jpg", quality=95)
+    photo = open_photo(tmp_path / "a.jpg")
+    assert [note for note in photo.notes if "colours or a tint" in note] == photo.notes
+    assert len(photo.notes) == (tint > 0)
+    assert np.abs(photo.luma - np.asarray(bands[0], int)).mean() < 2
 
 
 def test_a_note_says_where_there_was_colour():
@@ -810,6 +822,7 @@ def test_a_note_says_that_16_bit_ignores_the_profile(tmp_path):
     strength=st.sampled_from([0.05, 0.5, 1.0, 3.0]),
     seed=st.integers(0, 1000),
 )
+@example(deep=False, size=(38, 38), chroma_size=(19, 19), strength=0.5, seed=571)  # a colour right at its limit
 def test_luma_stays_within_one_level(deep, size, chroma_size, strength, seed):
     photo = Photo(noise(*size, dtype=np.uint16 if deep else np.uint8, seed=seed))
     chroma = np.random.default_rng(seed).uniform(-0.5, 0.5, (2, *chroma_size)) * strength

@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from test_fuzz import KINDS, damaged, whole
 from test_photo import ALPHA, BROKEN, COLOUR, LOSSLESS, UPRIGHT, chunk, encoded, noise, orientation, oriented, png, tiff
 from typer.testing import CliRunner
 
@@ -24,6 +25,7 @@ from deoldify_lite import Colorizer, cli
 from deoldify_lite.colorize.folder import Job
 from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.files import TEMPORARY, remove_leftovers
+from deoldify_lite.modeling.weights import read_safetensors, save_weights
 from deoldify_lite.photo import open_photo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -216,6 +218,25 @@ def test_any_photo_cut_off_anywhere(weights, tmp_path_factory, data, size, turne
         assert not job.output.parent.exists()
 
 
+def test_damaged_files_of_every_format_end_in_the_report(colorize, tmp_path):
+    """Each is done or fails in one line, by the command as by its parts (see `test_fuzz`)."""
+    (tmp_path / "in").mkdir()
+    for number, kind in enumerate(KINDS):
+        random = np.random.default_rng(number)
+        for case in range(3):
+            (tmp_path / "in" / f"{case} {kind}").write_bytes(damaged(whole(kind), random))
+    result = colorize(tmp_path / "in", tmp_path / "out", "--max-pixels=200000", "--report", tmp_path / "report.jsonl")
+    lines = report_of(tmp_path / "report.jsonl")
+    assert sorted(Path(line["input"]).name for line in lines) == files(tmp_path / "in")
+    failed = [line for line in lines if line["status"] == "failed"]
+    done = [Path(line["output"]) for line in lines if line["status"] == "done"]
+    assert result.exit_code == 1 and len(failed) > 10 and len(done) > 10
+    assert all(line["error"] and "\n" not in line["error"] for line in failed)
+    assert result.stderr.splitlines()[-1] == f"{len(done)} done, {len(failed)} failed"
+    assert files(tmp_path / "out") == sorted(path.name for path in done)
+    assert all(open_photo(path).size for path in done)
+
+
 COLORIZERS: dict[Path, Colorizer] = {}
 
 
@@ -243,6 +264,12 @@ def test_bad_weights_are_one_sentence_and_exit_code_3(weights, tmp_path, monkeyp
     other = io.BytesIO()
     torch.save({"conv.weight": torch.zeros(3, 3)}, other)
     page = b"<!DOCTYPE html><html><body>404</body></html>"
+    config, state = read_safetensors(weights)
+    name = next(name for name, value in state.items() if value.dim() == 4)
+    state[name][0] = torch.nan
+    save_weights(None, tmp_path / "diverged.safetensors", config=config, state=state)
+    del state[name]
+    save_weights(None, tmp_path / "another.safetensors", config=config, state=state)
     for name, content, sentence in (
         ("missing.pth", None, "no such file"),
         ("truncated.safetensors", weights.read_bytes()[:100_000], "not a safetensors file"),
@@ -253,6 +280,8 @@ def test_bad_weights_are_one_sentence_and_exit_code_3(weights, tmp_path, monkeyp
         ("evil inside.pth", evil.getvalue(), "executed"),
         ("page.pth", page, "web page"),
         ("page.safetensors", page, "not a safetensors file"),
+        ("diverged.safetensors", None, "NaN or infinity in 1 of"),
+        ("another.safetensors", None, "weights of another network: 1 of"),
     ):
         if content is not None:
             Path(name).write_bytes(content)

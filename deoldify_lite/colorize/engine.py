@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import color
 from ..device import pick_device, pick_precision
@@ -32,12 +32,14 @@ class Engine:
         generator = fold(load_generator(weights, self.device))
         if self.device.type == "cpu" and self.precision == torch.float32:
             generator = use_winograd(generator)
-        self.generator = generator.to(dtype=self.precision, memory_format=torch.channels_last)
+        if self.precision != torch.float32:
+            generator = lower_precision(generator, self.precision)
+        self.generator = generator.to(memory_format=torch.channels_last)
 
     def _input(self, greys: Sequence[Image.Image]) -> Tensor:
         y = torch.from_numpy(np.stack([np.asarray(grey) for grey in greys])).to(self.device) / 255
         x = color.normalize(y[:, None].expand(-1, 3, -1, -1))
-        return x.to(self.precision).contiguous(memory_format=torch.channels_last)
+        return x.contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def chroma(self, greys: Sequence[Image.Image]) -> list[np.ndarray]:
@@ -49,3 +51,29 @@ class Engine:
         "The RGB pictures that the network makes of grey ones (mode L) of one size, luma and all."
         rgb = color.denormalize(self.generator(self._input(greys)).float()).clamp(0, 1)
         return [Image.fromarray(p) for p in (rgb * 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()]
+
+
+def lower_precision(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Bring a network, in place, to `dtype`, all but its first convolution and its input. Returns the network.
+
+    A first convolution that has learned from colours finds the same grey in all three channels, where its weights
+    nearly cancel: what rounding takes from them, little as it is, shows in the colours. It is a small part of the work.
+    """
+    path = next(path for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
+    parent, name = network.get_submodule(path.rpartition(".")[0]), path.rpartition(".")[2]
+    first = _Exact(getattr(parent, name), dtype).eval()
+    setattr(parent, name, nn.Identity())  # out of the way of the rounding
+    network.to(dtype)
+    setattr(parent, name, first)
+    return network
+
+
+class _Exact(nn.Module):
+    "A float32 layer at the beginning of a network of another type."
+
+    def __init__(self, layer: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.layer, self.dtype = layer, dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x).to(self.dtype)

@@ -1,6 +1,5 @@
 """The work on many photos: reading, network and writing side by side, and no file that stops the rest."""
 
-import os
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..device import cores
 from ..photo import MAX_PIXELS, BadPhoto, Photo, count_pixels, open_photo, save_photo, takes_ycbcr
 from .colorizer import Colorizer
 from .folder import Job, Result
@@ -38,7 +38,7 @@ def colorize_all(
     """
     todo = iter(jobs)
     claimed: dict[Path, Path] = {}
-    workers = min(_cores(), MOST_WORKERS)
+    workers = min(cores(), MOST_WORKERS)
     room = Room(PIXELS_AT_ONCE)
     line: deque[Item] = deque()
     # Two pools: writers make room for readers, and must not stand in line behind readers who wait for it.
@@ -124,11 +124,6 @@ class Room:
         with self.changed:
             self.pixels = float("inf")
             self.changed.notify_all()
-
-
-def _cores() -> int:
-    "Those that this process may use, which in a container are fewer than the machine has."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _without_work(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Result | None:

@@ -53,7 +53,7 @@ def generator(name: str, weights: str, device: str, precision: str, render_facto
         BadWeights: missing, damaged, of an unknown network, or not finite.
         DeviceUnavailable, ValueError: as `Colorizer`.
     """
-    load = partial(_load, weights, device, precision, render_factor)
+    load = partial(Colorizer, weights, device, precision, render_factor)
     colorizer = load()
     network = colorizer.engine.generator
     about = {
@@ -71,17 +71,6 @@ def generator(name: str, weights: str, device: str, precision: str, render_facto
         return lambda truth, square: colorizer.colorize(square.convert("L"))
 
     return Subject(name, "generator", about, open_it)
-
-
-def _load(weights: str, device: str, precision: str, render_factor: int | None) -> Colorizer:
-    colorizer = Colorizer(weights, device, precision, render_factor)
-    state = colorizer.engine.generator.state_dict().values()
-    if broken := sum(not bool(tensor.isfinite().all()) for tensor in state):
-        raise BadWeights(
-            f"{weights}: NaN or infinity in {broken} of its {len(state)} tensors: the training that made it went "
-            "wrong; take an earlier checkpoint"
-        )
-    return colorizer
 
 
 def results(name: str, folder: Path, truths: list[Truth], everything: list[Truth]) -> tuple[Subject, list[str]]:

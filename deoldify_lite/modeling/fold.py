@@ -33,7 +33,7 @@ def _fold_children(module: nn.Module) -> None:
             setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
             # timm's BatchNorm brings its activation along.
             rest = [part for part in (getattr(child, "drop", None), getattr(child, "act", None)) if part is not None]
-            setattr(module, name, nn.Sequential(*rest))
+            setattr(module, name, nn.Sequential(*rest).eval())
         before = (name, child)
 
 

@@ -149,7 +149,7 @@ class DeOldify(nn.Module):
         for block, skip in zip(blocks, reversed(skips)):
             h = block(h, skip)
         h = fit_size(shuffle(h), x, "nearest")
-        h = head(res_block(torch.cat([h, x], 1)))
+        h = head(res_block(torch.cat([h, x.to(h.dtype)], 1)))
         return torch.sigmoid(h.float()) * 6 - 3
 
     def chroma(self, x: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ class SelfAttention(nn.Module):
     """Every position looks at every other (SAGAN, Zhang et al. 2018, arXiv:1805.08318); starts as the identity.
 
     As in fastai and DeOldify the softmax runs over the positions that `query` speaks for, so `query` plays the part
-    that is elsewhere called key; `scaled_dot_product_attention` never holds the whole (HW, HW) matrix.
+    that is elsewhere called key. The whole (HW, HW) matrix is never held.
     """
 
     def __init__(self, channels: int):
@@ -98,9 +98,11 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        flat = x.flatten(2)
-        query, key, value = (conv(flat).transpose(1, 2) for conv in (self.query, self.key, self.value))
-        seen = F.scaled_dot_product_attention(key, query, value, scale=1.0)
+        places = x.flatten(2).transpose(1, 2)  # (N, HW, C), which in channels_last is how they lie in memory
+        query, key, value = (F.linear(places, conv.weight.squeeze(2)) for conv in (self.query, self.key, self.value))
+        # torch takes its kernels that work block by block only where all three have a head and the same width.
+        query, key = (F.pad(part, (0, value.shape[2] - part.shape[2])) for part in (query, key))
+        seen = F.scaled_dot_product_attention(key[:, None], query[:, None], value[:, None], scale=1.0)[:, 0]
         return x + self.gamma * seen.transpose(1, 2).reshape(x.shape)
 
 

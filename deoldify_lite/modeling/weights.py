@@ -70,7 +70,7 @@ def load_generator(name_or_path: str | Path = "lite", device: str | torch.device
     statistics), any height and width, and gives raw output in (-3, 3) of the same shape. Spectral norm is folded in.
 
     Raises:
-        BadWeights: missing, truncated, of another architecture, or not weights at all.
+        BadWeights: missing, truncated, of another architecture, not finite, or not weights at all.
     """
     path = find_weights(name_or_path)
     is_pickle = path.suffix.lower() in (".pth", ".pt")
@@ -90,7 +90,7 @@ def _build(architecture: str, **options) -> nn.Module:
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    "Load `state` in float32; every key and shape must fit, else `BadWeights` names the file."
+    "Load `state` in float32; every key and shape must fit, all numbers be finite, else `BadWeights` names the file."
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     wanted = {k: tuple(v.shape) for k, v in module.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in state.items()}
@@ -100,6 +100,11 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
             f"{path}: weights of another network: {len(wrong)} of {len(wanted)} entries differ, "
             f"the first is {wrong[0]} ({found.get(wrong[0], 'missing')} instead of "
             f"{wanted.get(wrong[0], 'nothing')})"
+        )
+    if broken := [k for k, v in state.items() if not v.isfinite().all()]:
+        raise BadWeights(
+            f"{path}: NaN or infinity in {len(broken)} of its {len(state)} tensors, the first is {broken[0]}: "
+            "the training that made it went wrong; take an earlier checkpoint"
         )
     module.load_state_dict(state, assign=any(p.is_meta for p in module.parameters()))
 

@@ -49,7 +49,8 @@ def _merge_16bit(luma: np.ndarray, cbcr: np.ndarray) -> np.ndarray:
     for top, bottom, strip in strips(luma):
         y, cb, cr = strip.astype(np.float32), *(_stretched(band, luma.shape, top, bottom) for band in bands)
         offsets = _offsets(cb, cr) * 65535
-        fitted = y + offsets * _room(offsets, y, y, 65535)
+        room = np.where(offsets > 0, 65535 - y, y) / np.maximum(np.abs(offsets), 1e-6)
+        fitted = y + offsets * room.min(0).clip(0, 1)
         rgb[top:bottom] = np.rint(np.moveaxis(fitted, 0, -1)).clip(0, 65535)
     return rgb
 
@@ -96,12 +97,9 @@ def _extreme(which: np.ufunc, pixels: np.ndarray, block: int) -> np.ndarray:
 def _ycbcr(luma: np.ndarray, planes: np.ndarray, block: int) -> Image.Image:
     "A YCbCr picture of luma (H, W) and of chroma planes in which one value counts for a block of pixels."
     height, width = luma.shape
-    bands = [Image.fromarray(plane) for plane in planes]
-    if block > 1:
-        size = (planes.shape[2] * block, planes.shape[1] * block)
-        bands = [band.resize(size, Image.Resampling.NEAREST) for band in bands]
-        bands = [band if size == (width, height) else band.crop((0, 0, width, height)) for band in bands]
-    return Image.merge("YCbCr", [Image.fromarray(luma), *bands])
+    # The same with Pillow's resizing takes several times as long.
+    whole = (plane.repeat(block, 1).repeat(block, 0)[:height, :width] for plane in planes)
+    return Image.merge("YCbCr", [Image.fromarray(band) for band in (luma, *whole)])
 
 
 def _with_limits(cbcr: np.ndarray) -> Image.Image:
@@ -110,9 +108,9 @@ def _with_limits(cbcr: np.ndarray) -> Image.Image:
     Stretching keeps the limits on the safe side, because each is the extreme of functions linear in Cb and Cr.
     """
     offsets = _offsets(*cbcr) * 255
-    highest = 255 - offsets.max(0)
-    lowest = -offsets.min(0)
-    bands = [cbcr[0] * 255 + 128, cbcr[1] * 255 + 128, np.floor(highest), np.ceil(lowest)]
+    highest = np.floor(255 - offsets.max(0)) - 1  # a level is what rounding, here and on the way to RGB, may take
+    lowest = np.ceil(-offsets.min(0)) + 1
+    bands = [cbcr[0] * 255 + 128, cbcr[1] * 255 + 128, highest, lowest]
     # CMYK is Pillow's name for four bands that have nothing to do with one another.
     return Image.merge("CMYK", [Image.fromarray(np.rint(b).clip(0, 255).astype(np.uint8)) for b in bands])
 
@@ -126,21 +124,15 @@ def _stretched(small: Image.Image, shape: tuple[int, int], top: int, bottom: int
 def _fitted(bands: np.ndarray, lightest: np.ndarray, darkest: np.ndarray) -> np.ndarray:
     "Cb and Cr (2, H, W) out of `_with_limits`' bands (H, W, 4), weakened where a luma is beyond the limits."
     cb, cr, highest, lowest = np.moveaxis(bands, -1, 0)
-    planes = np.stack([cb, cr])
-    places = np.nonzero((lightest > highest) | (darkest < lowest))
-    if len(places[0]):
-        chroma = planes[(slice(None), *places)].astype(np.float32) - 128
-        room = _room(_offsets(*chroma), lightest[places].astype(np.float32), darkest[places].astype(np.float32), 255)
-        planes[(slice(None), *places)] = (np.trunc(chroma * room) + 128).astype(np.uint8)
-    return planes
+    room = np.minimum(_share(255 - lightest, 255 - highest), _share(darkest, lowest))
+    return np.stack([(np.trunc((band - np.float32(128)) * room) + 128).astype(np.uint8) for band in (cb, cr)])
+
+
+def _share(there: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    "The share, 0 to 1, of the `wanted` distances, uint8, that the ones that are `there` allow."
+    return np.minimum(there / np.maximum(wanted, 1).astype(np.float32), 1)
 
 
 def _offsets(cb: np.ndarray, cr: np.ndarray) -> np.ndarray:
     "What chroma adds to red, green and blue: (3, ...), in the units of `cb` and `cr`."
     return np.stack([b * cb + r * cr for b, r in CHROMA_TO_RGB])
-
-
-def _room(offsets: np.ndarray, lightest: np.ndarray, darkest: np.ndarray, white: int) -> np.ndarray:
-    "The share, 0 to 1, of `offsets` (3, ...) that keeps all channels within 0 and `white`."
-    room = np.where(offsets > 0, white - lightest, darkest)
-    return (room / np.maximum(np.abs(offsets), 1e-6)).min(0).clip(0, 1)

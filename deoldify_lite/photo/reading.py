@@ -119,15 +119,17 @@ def _from_jpeg(image: Image.Image) -> Photo:
     "The luma as the file itself holds it, without the trip to RGB and back."
     notes = []
     image.draft("YCbCr", image.size)  # a grey one stays grey
-    luma, *chroma = _upright(image, notes).split()
-    if chroma and _is_tinted(*chroma):
+    image = _upright(image, notes)
+    if image.mode == "YCbCr" and _is_tinted(image):
         notes.append(TINTED_NOTE)
-    return Photo(np.asarray(luma), notes=notes)
+    return Photo(np.asarray(image.getchannel(0)), notes=notes)
 
 
-def _is_tinted(cb: Image.Image, cr: Image.Image) -> bool:
-    small = [np.asarray(band.resize((32, 32), Image.Resampling.BOX), np.float32) for band in (cb, cr)]
-    return sum(np.abs(band - 128).mean() for band in small) > TINTED
+def _is_tinted(image: Image.Image) -> bool:
+    "Whether a YCbCr picture has colours: in some ten thousand of its pixels, averaged against noise."
+    few = image.resize([min(side, 128) for side in image.size], Image.Resampling.NEAREST)
+    cbcr = np.asarray(few.resize((32, 32), Image.Resampling.BOX), np.float32)[..., 1:] - 128
+    return np.abs(cbcr).mean((0, 1)).sum() > TINTED
 
 
 def _has_more(image: Image.Image) -> bool:
@@ -163,8 +165,7 @@ def take_apart(image: Image.Image) -> Photo:
         luma = np.asarray(image)
     else:
         luma = np.asarray(image.convert("L"))  # rounds, where the YCbCr conversion cuts off
-        _, cb, cr = image.convert("YCbCr").split()
-        if _is_tinted(cb, cr):
+        if _is_tinted(image.convert("YCbCr")):
             notes.append(TINTED_NOTE)
     return Photo(luma, alpha, notes=notes, source=image)
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from ..colorize.folder import Job, find_jobs
 from ..colorize.pipeline import colorize_all
+from ..device import cores
 from ..photo import open_photo, save_photo, takes_ycbcr
 from ..photo.writing import OPTIONS
-from .machine import cores
 from .network import batch_sizes
 from .photos import KINDS, make_folder
 from .rows import MeasurementFailed, Row, ratio_row, timed

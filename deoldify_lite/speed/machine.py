@@ -9,15 +9,11 @@ from typing import Any
 import torch
 
 from .. import __version__
+from ..device import cores
 
 LIBRARIES = ("numpy", "pillow")
 # What makes networks fast on a processor, by the names that torch gives it.
 INSTRUCTIONS = {"AMX": "amx_tile", "AVX512-BF16": "avx512_bf16", "AVX512": "avx512_f", "AVX2": "avx2"}
-
-
-def cores() -> int:
-    "Those that this process may use, which in a container are fewer than the machine has."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe() -> dict[str, Any]:

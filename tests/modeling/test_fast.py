@@ -11,6 +11,7 @@ from torch import nn
 from deoldify_lite.modeling import winograd
 from deoldify_lite.modeling.fold import fold
 from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.layers import SelfAttention
 from deoldify_lite.modeling.winograd import WinogradConv, use_winograd
 
 
@@ -100,3 +101,36 @@ def test_deoldifys_generators_with_all_of_it(architecture, monkeypatch):
     x = torch.randn(1, 3, 32, 64)
     with torch.inference_mode():
         assert (fast.chroma(x) - generator.chroma(x)).abs().max() < 1e-4
+
+
+@pytest.fixture
+def attention() -> SelfAttention:
+    torch.manual_seed(0)
+    layer = SelfAttention(48)
+    nn.init.ones_(layer.gamma)
+    return layer.eval()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (20, 30)])
+def test_attention_is_what_the_paper_says(attention, size, layout):
+    x = torch.randn(2, 48, *size).contiguous(memory_format=layout)
+    query, key, value = (conv(x.flatten(2)) for conv in (attention.query, attention.key, attention.value))
+    weights = torch.softmax(query.transpose(1, 2) @ key, 1)
+    with torch.inference_mode():
+        assert torch.allclose(attention(x), x + (value @ weights).view_as(x), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("trains", [False, True])
+def test_attention_never_holds_the_whole_matrix(attention, dtype, trains):
+    places = 40 * 40
+    x = torch.randn(1, 48, 40, 40, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    attention = attention.to(dtype).requires_grad_(trains)
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.set_grad_enabled(trains), torch.profiler.profile(activities=activities, profile_memory=True) as profiler:
+        out = attention(x)
+        if trains:
+            out.sum().backward()
+    held = [event.self_cpu_memory_usage for event in profiler.events()]
+    assert max(held) > 0 and max(held) < places**2 * x.itemsize / 4

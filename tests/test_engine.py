@@ -1,0 +1,85 @@
+"""The generator as it runs: nothing in it that only training needs, and the pictures of the plain network."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn.utils import parametrize
+
+from deoldify_lite import Colorizer, color, device
+from deoldify_lite.colorize.engine import Engine, lower_precision
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.weights import load_generator
+from deoldify_lite.photo import take_apart
+from deoldify_lite.samples import sample_photos
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def greys() -> list[Image.Image]:
+    "Real photos in one shape, as the network sees them."
+    photos = [Image.open(path).convert("L").resize((96, 64)) for path in sample_photos().values()]
+    if not photos:
+        pytest.skip("the libraries that bring the samples are not installed")
+    return photos
+
+
+def test_the_network_is_bare():
+    """In eval mode, without hooks and parametrisations, BatchNorm left only where it follows no convolution."""
+    network = Engine("lite", "cpu", "bfloat16").generator
+    for module in network.modules():
+        assert not module.training and not parametrize.is_parametrized(module)
+        assert not module._forward_hooks and not module._forward_pre_hooks
+        if isinstance(module, nn.Conv2d):
+            assert module.weight.is_contiguous(memory_format=torch.channels_last)
+    types = [module.weight.dtype for module in network.modules() if isinstance(module, nn.Conv2d)]
+    assert types == [torch.float32, *[torch.bfloat16] * (len(types) - 1)], "the first is sensitive to rounding"
+    kept, plain = (
+        sum(isinstance(m, nn.BatchNorm2d) for m in each.modules()) for each in (network, load_generator("lite"))
+    )
+    assert kept < plain / 4
+
+
+def test_in_float32_the_numbers_are_those_of_the_plain_network(greys):
+    plain = load_generator("lite")
+    y = torch.stack([torch.from_numpy(np.array(grey)) for grey in greys])[:, None] / 255
+    with torch.inference_mode():
+        expected = plain.chroma(color.normalize(y.expand(-1, 3, -1, -1))).numpy()
+    assert np.ptp(expected) > 0.05, "there is no colour that could be wrong"
+    assert np.abs(np.stack(Engine("lite", "cpu", "float32").chroma(greys)) - expected).max() < 1e-4
+
+
+def test_in_bfloat16_the_pictures_are_those_of_float32():
+    """At most two levels apart on 99 % of the values."""
+    exact, quick = (Colorizer("lite", "cpu", precision) for precision in ("float32", "bfloat16"))
+    for path in sample_photos().values():
+        grey = Image.open(path).convert("L")
+        grey.thumbnail((512, 512))
+        photo = take_apart(grey)
+        a, b = (colorizer.colorize_photo(photo).astype(int) for colorizer in (exact, quick))
+        assert (np.abs(a - b) <= 2).mean() >= 0.99
+
+
+@pytest.mark.parametrize("architecture", ["deep", "wide"])
+def test_deoldifys_generators_run_in_bfloat16(architecture):
+    """On the device that only looks at shapes and types."""
+    with torch.device("meta"):
+        network = lower_precision(build_generator(architecture), torch.bfloat16)
+        assert network.chroma(torch.empty(1, 3, 40, 64)).shape == (1, 2, 40, 64)
+    assert sum(p.dtype == torch.float32 for p in network.parameters()) == 1
+
+
+def test_photos_of_a_batch_do_not_see_one_another(greys):
+    engine = Engine("lite", "cpu", "float32")
+    together, alone = engine.chroma(greys), [engine.chroma([grey])[0] for grey in greys]
+    assert max(np.abs(a - b).max() for a, b in zip(together, alone)) < 1e-4
+
+
+@pytest.mark.parametrize(("fast", "precision"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_bfloat16_where_the_processor_has_instructions_for_it(weights, monkeypatch, fast, precision):
+    for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, probe, lambda: fast, raising=False)
+    assert device.has_fast_bfloat16(torch.device("cpu")) == fast
+    assert Engine(weights, "cpu").precision == precision
