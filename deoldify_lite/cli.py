@@ -221,7 +221,7 @@ def nogan(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="lite, resnet34, artistic, stable, video, finetune, smoke; by default that of the run folder, else lite."
+            help="lite, resnet34, artistic, stable, video, finetune, smoke; by default the run folder's, else lite."
         ),
     ] = None,
     start: Annotated[
