@@ -9,8 +9,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import color
-from ..device import pick_device, pick_precision
+from ..device import keep_freed_memory, pick_device, pick_precision
 from ..modeling.fold import fold
+from ..modeling.layers import attend_by_rows
 from ..modeling.weights import load_generator
 from ..modeling.winograd import use_winograd
 
@@ -30,8 +31,10 @@ class Engine:
         self.device = pick_device(device)
         self.precision = pick_precision(self.device, precision)
         generator = fold(load_generator(weights, self.device))
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.device.type == "cpu" and self.precision == torch.float32:
-            generator = use_winograd(generator)
+            generator = attend_by_rows(use_winograd(generator))
         if self.precision != torch.float32:
             generator = lower_precision(generator, self.precision)
         self.generator = generator.to(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ A = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8,
 
 NARROWEST, WIDEST = 128, 704  # channels between which it pays; the transformed weights take four times the memory
 FEWEST_TILES = 256  # of 4x4 pixels, below which the plain convolution is as fast
-STRIP = 256  # tiles that are worked on at once, so that they stay in the processor's cache
+STRIP = 512  # tiles that are worked on at once, so that they stay in the processor's cache
 
 
 class WinogradConv(nn.Module):

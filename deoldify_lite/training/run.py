@@ -13,7 +13,7 @@ import torch
 from tensorboardX import SummaryWriter
 
 from .. import color
-from ..device import pick_device, pick_precision
+from ..device import keep_freed_memory, pick_device, pick_precision
 from ..files import write_atomically
 from ..schedule import Networks, Schedule, preset
 from ..sources import NoPhotos, list_sources
@@ -44,6 +44,8 @@ class Run:
     def __post_init__(self):
         self.folder = Path(self.folder)
         self.device = pick_device(self.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if isinstance(self.precision, str):
             self.precision = pick_precision(self.device, self.precision)
 
