@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from deoldify_lite.colorize import pipeline
@@ -475,3 +476,20 @@ def test_the_report_has_a_line_of_json_for_each_photo(source, target):
 
 def test_without_a_report_nothing_happens():
     report_line(None, Result("a", "b", "done"))
+
+
+def test_a_light_network_leaves_cores_to_the_other_photos(monkeypatch):
+    """A quick one gets one thread while there are others under way; a slow one, or a photo alone, gets all."""
+    clock = iter([0.0, 10.0, 10.0, 10.1, 10.1, 20.0, 20.0, 30.0, 30.0, 30.1])
+    monkeypatch.setattr(pipeline.time, "monotonic", lambda: next(clock))
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        threads, counts = pipeline.Threads(), []
+        for alone in (False, False, False, True):
+            with threads.shared_out(1, alone):
+                counts.append(torch.get_num_threads())
+            assert torch.get_num_threads() == 4, "others find it as it was"
+        assert counts == [4, 4, 1, 4]
+    finally:
+        torch.set_num_threads(before)

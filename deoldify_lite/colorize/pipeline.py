@@ -5,10 +5,12 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from ..device import cores
@@ -20,6 +22,7 @@ MOST_WORKERS = 16
 AHEAD = 4  # photos under way for each worker
 PIXELS_AT_ONCE = 60_000_000  # of all photos under way together; one that has more goes alone
 BATCH_PIXELS = 320_000  # that go through the network together
+LIGHT = 0.5  # seconds of one core that a light network takes for a photo at most
 
 
 def colorize_all(
@@ -38,7 +41,8 @@ def colorize_all(
     """
     todo = iter(jobs)
     claimed: dict[Path, Path] = {}
-    workers = min(cores(), MOST_WORKERS)
+    workers = min(cores() + 1, MOST_WORKERS)  # one more than cores, for they also wait for the disk
+    threads = Threads()
     room = Room(PIXELS_AT_ONCE)
     line: deque[Item] = deque()
     # Two pools: writers make room for readers, and must not stand in line behind readers who wait for it.
@@ -56,7 +60,9 @@ def colorize_all(
                 while line and line[0].result:
                     yield line.popleft().result
                 if batch := _like_shaped([item for item in line if item.read]):
-                    for item, painted in zip(batch, _paint([item.read.look for item in batch], colorizer)):
+                    with threads.shared_out(len(batch), alone=len(line) == len(batch)):
+                        painted_ones = _paint([item.read.look for item in batch], colorizer)
+                    for item, painted in zip(batch, painted_ones):
                         item.writing = writers.submit(_write, item.job, item.read, painted, colorizer, strength, room)
                         item.read = None
                 elif under_way := [item.reading or item.writing for item in line if not item.result]:
@@ -124,6 +130,30 @@ class Room:
         with self.changed:
             self.pixels = float("inf")
             self.changed.notify_all()
+
+
+class Threads:
+    """How many threads the network computes with: all, unless it is light and other photos are under way beside it.
+
+    Threads wait for each other after every layer, and where the cores have photos to read and write as well they wait
+    long, busily. A light network is served best by one core, the others being kept at work by the other photos.
+    """
+
+    def __init__(self):
+        self.all, self.seconds = torch.get_num_threads(), float("inf")
+
+    @contextmanager
+    def shared_out(self, photos: int, alone: bool) -> Iterator[None]:
+        "Around a call of the network on so many photos."
+        count = 1 if self.seconds < LIGHT and not alone else self.all
+        torch.set_num_threads(count)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            # The least so far: other work on the same cores makes a call seem up to ten times as long.
+            self.seconds = min(self.seconds, (time.monotonic() - began) * count / photos)
+            torch.set_num_threads(self.all)
 
 
 def _without_work(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Result | None:
