@@ -10,13 +10,15 @@ TOLERANCE = 1e-4
 
 
 def fold(generator: nn.Module) -> nn.Module:
-    """A copy of a generator in eval mode in which each BatchNorm that directly follows a convolution is part of it.
+    """A generator in eval mode in which each BatchNorm that directly follows a convolution is part of it.
 
-    Exact but for rounding. Where a network turns out to use its layers in another order than it lists them, which a
-    trial shows, the generator comes back as it is.
+    Exact but for rounding; all other weights are shared with the one that it is made of. Where a network turns out to
+    use its layers in another order than it lists them, which a trial shows, the generator comes back as it is.
     """
     device = next(generator.parameters()).device
-    folded = copy.deepcopy(generator).eval()
+    # The weights themselves need no copies: what is joined gets new ones.
+    shared = {id(tensor): tensor for tensor in (*generator.parameters(), *generator.buffers())}
+    folded = copy.deepcopy(generator, shared).eval()
     for module in list(folded.modules()):
         _fold_children(module)
     x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
