@@ -15,10 +15,9 @@ from deoldify_lite.colorize import pipeline
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.colorize.folder import BadRequest, Job, Result, find_jobs, report_line
 from deoldify_lite.colorize.pipeline import AHEAD, Room, colorize_all
-from deoldify_lite.device import cores
 from deoldify_lite.photo import Photo
 
-UNDER_WAY = AHEAD * min(cores(), pipeline.MOST_WORKERS)
+UNDER_WAY = AHEAD * pipeline.reading_and_writing()
 
 
 class Painter(Colorizer):
@@ -368,7 +367,8 @@ def test_a_16_bit_photo_with_such_a_name(source, target):
 
 @pytest.mark.parametrize("seen", [1, 3])
 def test_closed_early_it_leaves_whole_photos_only(source, target, seen):
-    for i in range(12):
+    many = 2 * UNDER_WAY
+    for i in range(many):
         photo(source / f"{i:02}.jpg")
     before = threading.active_count()
     running = colorize_all(find_jobs(source, target), Painter())
@@ -380,7 +380,7 @@ def test_closed_early_it_leaves_whole_photos_only(source, target, seen):
         with Image.open(target / name) as image:
             image.load()
     again = colorized(source, target)
-    assert len(again) == len(files(target)) == 12
+    assert len(again) == len(files(target)) == many
 
 
 def test_an_interrupt_in_the_network_goes_up_and_leaves_whole_photos_only(source, target):

@@ -41,7 +41,7 @@ def colorize_all(
     """
     todo = iter(jobs)
     claimed: dict[Path, Path] = {}
-    workers = min(cores() + 1, MOST_WORKERS)  # one more than cores, for they also wait for the disk
+    workers = reading_and_writing()
     threads = Threads()
     room = Room(PIXELS_AT_ONCE)
     line: deque[Item] = deque()
@@ -72,6 +72,11 @@ def colorize_all(
             for item in line:
                 if item.reading:
                     item.reading.cancel()
+
+
+def reading_and_writing() -> int:
+    "How many photos are read, and how many written, at a time: one more than cores, for they also wait for the disk."
+    return min(cores() + 1, MOST_WORKERS)
 
 
 @dataclass
