@@ -14,14 +14,8 @@ from typer.testing import CliRunner
 from deoldify_lite import cli
 from deoldify_lite.samples import sample_photos
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
 SCRIPT = Path(__file__).parents[1] / "scripts" / "colorize_dir.py"
-
-
-@pytest.fixture(autouse=True)
-def pillow_limit(monkeypatch):
-    """The command lifts it for its own process, which here is that of the tests."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 
 
 @pytest.fixture

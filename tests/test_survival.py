@@ -28,14 +28,8 @@ from deoldify_lite.files import TEMPORARY, remove_leftovers
 from deoldify_lite.modeling.weights import read_safetensors, save_weights
 from deoldify_lite.photo import open_photo
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
 SCRIPT = Path(__file__).parents[1] / "scripts" / "colorize_dir.py"
-
-
-@pytest.fixture(autouse=True)
-def pillow_limit(monkeypatch):
-    """The command lifts it for its own process, which here is that of the tests."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 
 
 @pytest.fixture

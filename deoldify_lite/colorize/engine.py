@@ -33,8 +33,8 @@ class Engine:
         generator = fold(load_generator(weights, self.device))
         if self.device.type == "cpu":
             keep_freed_memory()
-        if self.device.type == "cpu" and self.precision == torch.float32:
-            generator = attend_by_rows(use_winograd(generator))
+            if self.precision == torch.float32:
+                generator = attend_by_rows(use_winograd(generator))
         if self.precision != torch.float32:
             generator = lower_precision(generator, self.precision)
         self.generator = generator.to(memory_format=torch.channels_last)

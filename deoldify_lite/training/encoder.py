@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..device import autocast
 from ..modeling.encoders import build_encoder
 from ..modeling.pretrained import load_pretrained_encoder
 from ..modeling.weights import load_strictly, read_safetensors, save_weights
 from .batches import NoValidation, Pairs
 from .errors import StageMissing
-from .learner import StageLearner, fit, make_learner
+from .learner import InPrecision, LossInPrecision, StageLearner, fit, make_learner
 from .run import Run, Stage, encoder_recipe
 
 
@@ -26,15 +25,14 @@ class Student(nn.Module):
     Grey (N, 3, H, W) of ImageNet statistics -> the teacher's feature maps as the student guesses them, finest first.
     """
 
-    def __init__(self, encoder: nn.Module, teacher: nn.Module, precision: torch.dtype = torch.float32):
+    def __init__(self, encoder: nn.Module, teacher: nn.Module):
         super().__init__()
-        self.encoder, self.precision = encoder, precision
+        self.encoder = encoder
         pairs = zip(encoder.feature_maps, teacher.feature_maps, strict=True)
         self.translate = nn.ModuleList(nn.Conv2d(ours, theirs, 1) for (ours, _), (theirs, _) in pairs)
 
     def forward(self, grey: Tensor, _luma: Tensor) -> list[Tensor]:
-        with autocast(grey.device, self.precision):
-            return [translate(features) for translate, features in zip(self.translate, self.encoder(grey))]
+        return [translate(features) for translate, features in zip(self.translate, self.encoder(grey))]
 
 
 class Hints:
@@ -44,12 +42,12 @@ class Hints:
     magnitude apart.
     """
 
-    def __init__(self, teacher: nn.Module, precision: torch.dtype = torch.float32):
-        self.teacher, self.precision = teacher.eval().requires_grad_(False), precision
+    def __init__(self, teacher: nn.Module):
+        self.teacher = teacher.eval().requires_grad_(False)
         self.parts: dict[str, Tensor] = {}
 
     def __call__(self, guesses: list[Tensor], truth: Tensor) -> Tensor:
-        with torch.no_grad(), autocast(truth.device, self.precision):
+        with torch.no_grad():
             seen = [features.float() for features in self.teacher(truth)]
         losses = []
         for guess, features in zip(guesses, seen, strict=True):
@@ -77,9 +75,9 @@ def encoder_learner(run: Run, i: int, weights: Path | None = None) -> StageLearn
     encoder = build_encoder(run.schedule.networks.encoder)
     if weights is not None:
         load_strictly(encoder, read_safetensors(weights)[1], weights)
-    student = Student(encoder, teacher, run.precision)
+    student = Student(encoder, teacher)
     teacher, student = (m.to(run.device, memory_format=torch.channels_last) for m in (teacher, student))
-    hints = Hints(teacher, run.precision)
+    student, hints = InPrecision(student, run.precision), LossInPrecision(Hints(teacher), run.precision)
     return make_learner(stage, "encoder", Pairs(stage, spec), NoValidation(), student, hints)
 
 
@@ -92,7 +90,7 @@ def pretrain_encoder(run: Run) -> None:
             learn = encoder_learner(run, i, weights)
             figures = fit(learn, [spec.lr], spec.pct_start)
             config = {"encoder": run.schedule.networks.encoder}
-            save_weights(None, learn.stage.weights, config=config, state=learn.model.encoder.state_dict())
+            save_weights(None, learn.stage.weights, config=config, state=learn.model.network.encoder.state_dict())
             learn.stage.finish(**figures)
         weights = stage.weights
 

@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from typing import Any
 
 import fastai.callback.hook  # noqa: F401  makes Learner.summary
 import numpy as np
@@ -30,9 +31,9 @@ class InPrecision(nn.Module):
         super().__init__()
         self.network, self.precision = network, precision
 
-    def forward(self, x: Tensor) -> Tensor:
-        with autocast(x.device, self.precision):
-            return self.network(x)
+    def forward(self, *inputs: Tensor) -> Any:
+        with autocast(inputs[0].device, self.precision):
+            return self.network(*inputs)
 
 
 def feature_loss(run: Run, size: int, scale: float = 1.0, window: float = 1.0) -> "LossInPrecision":
@@ -42,14 +43,14 @@ def feature_loss(run: Run, size: int, scale: float = 1.0, window: float = 1.0) -
 
 
 class LossInPrecision:
-    "A feature loss whose network runs in a precision."
+    "A loss whose network runs in a precision."
 
-    def __init__(self, loss: FeatureLoss, precision: torch.dtype):
+    def __init__(self, loss: Any, precision: torch.dtype):
         self.loss, self.precision = loss, precision
 
-    def __call__(self, painted: Tensor, truth: Tensor) -> Tensor:
-        with autocast(painted.device, self.precision):
-            return self.loss(painted, truth)
+    def __call__(self, predicted: Any, truth: Tensor) -> Tensor:
+        with autocast(truth.device, self.precision):
+            return self.loss(predicted, truth)
 
     @property
     def parts(self) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ def test_the_generator_begins_with_what_the_stages_taught(run):
 def test_the_second_stage_goes_on_from_the_first(run):
     pretrain_encoder(run)
     first = run.folder / "encoder/1-a/weights.safetensors"
-    again = encoder_learner(run, 1, first).model.encoder.state_dict()
+    again = encoder_learner(run, 1, first).model.network.encoder.state_dict()
     assert all(torch.equal(again[k], v) for k, v in read_safetensors(first)[1].items())
 
 
