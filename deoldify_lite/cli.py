@@ -116,7 +116,7 @@ def colorize(
 
     from .colorize.colorizer import Colorizer
     from .colorize.pipeline import colorize_all
-    from .device import DeviceUnavailable
+    from .device import DeviceUnavailable, about_precision
     from .modeling.weights import BadWeights
 
     try:
@@ -126,10 +126,9 @@ def colorize(
     except ValueError as error:
         raise fail(str(error), USAGE) from error
     if verbose:
-        engine = colorizer.engine
-        typer.echo(
-            f"{weights} on {engine.device} in {engine.precision}, render factor {colorizer.render_factor}", err=True
-        )
+        engine, factor = colorizer.engine, colorizer.render_factor
+        typer.echo(f"{weights} on {engine.device}, render factor {factor}", err=True)
+        typer.echo(f"{engine.precision}: {about_precision(engine.device, precision)}", err=True)
     results = colorize_all(jobs, colorizer, overwrite=overwrite, strength=strength, max_pixels=max_pixels)
     tell(results, len(jobs), report_lines, verbose)
 

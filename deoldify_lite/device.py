@@ -59,6 +59,16 @@ def pick_precision(device: torch.device, name: str = "auto") -> torch.dtype:
     return PRECISIONS[name]
 
 
+def about_precision(device: torch.device, name: str = "auto") -> str:
+    "Why `pick_precision` takes what it takes, in words."
+    if name != "auto":
+        return "as asked for"
+    if has_fast_bfloat16(device):
+        return "which is fast here"
+    lack = ", which has neither AMX nor AVX512-BF16" if device.type == "cpu" else ""
+    return f"bfloat16 would not be faster on this {device.type}{lack}"
+
+
 def keep_freed_memory() -> None:
     """On Linux with glibc, have the process keep up to 1 GiB that it frees, for what it asks for next.
 

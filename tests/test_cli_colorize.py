@@ -83,8 +83,8 @@ def test_a_broken_photo_ends_in_a_line_and_in_exit_code_1(colorize, photos, tmp_
 
 def test_verbose_says_what_is_used_and_what_was_noticed(colorize, photos, tmp_path):
     Image.new("RGB", (8, 8), (200, 30, 30)).save(photos / "c.png")
-    stderr = colorize(photos, tmp_path / "out", "--verbose").stderr
-    assert "on cpu in" in stderr and "render factor 4" in stderr
+    stderr = colorize(photos, tmp_path / "out", "--verbose", precision="float32").stderr
+    assert "on cpu, render factor 4" in stderr and "torch.float32: as asked for" in stderr
     assert f"{photos / 'c.png'}: had colours" in stderr
 
 

@@ -83,3 +83,9 @@ def test_bfloat16_where_the_processor_has_instructions_for_it(weights, monkeypat
         monkeypatch.setattr(torch.cpu, probe, lambda: fast, raising=False)
     assert device.has_fast_bfloat16(torch.device("cpu")) == fast
     assert Engine(weights, "cpu").precision == precision
+    why = device.about_precision(torch.device("cpu"))
+    assert why == (
+        "which is fast here"
+        if fast
+        else "bfloat16 would not be faster on this cpu, which has neither AMX nor AVX512-BF16"
+    )

@@ -405,3 +405,23 @@ def test_a_full_disk_is_told_line_by_line_and_leaves_no_half_file(small_disk, co
     assert files(disk / "out") == files(tmp_path / "in")
     for name in files(tmp_path / "in"):
         assert_whole(tmp_path / "in" / name, disk / "out" / name)
+
+
+# A large scan.
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="this system does not tell how much memory a process took")
+@pytest.mark.parametrize("extension", [".jpg", ".tif"])
+def test_a_scan_of_100_megapixels_takes_less_than_3_gigabytes(flags, tmp_path, monkeypatch, extension):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    scan, result = tmp_path / f"scan{extension}", tmp_path / f"colour{extension}"
+    COLOUR.resize((12_500, 8_000), Image.Resampling.NEAREST).save(scan)
+    process = start(scan, result, *flags)
+    with process.stdout, process.stderr as errors:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, errors.read()
+    kilobytes = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    assert 0.1e6 < kilobytes < 3e6
+    with Image.open(result) as image:
+        assert image.size == (12_500, 8_000)

@@ -1,6 +1,7 @@
 "From colour pixels and the rest of a `Photo` to a file, in the format that the photo came in."
 
 import io
+import os
 import struct
 import zlib
 from itertools import accumulate
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..files import atomic_path
@@ -23,6 +24,7 @@ OPTIONS = {
     "JPEG2000": {"quality_mode": "dB", "quality_layers": [50]},
     "AVIF": {"quality": 90},
 }
+END_OF_JPEG = b"\xff\xd9"
 
 
 def save_photo(colour: np.ndarray | Image.Image, photo: Photo, path: Path) -> None:
@@ -53,8 +55,8 @@ def save_photo(colour: np.ndarray | Image.Image, photo: Photo, path: Path) -> No
         if kind == "TIFF":
             with temporary.open("wb") as file:
                 _write_tiff(file, pixels, metadata)
-        elif kind == "PNG" and pixels.dtype == np.uint16:
-            temporary.write_bytes(_png16(pixels, metadata))
+        elif kind == "PNG":
+            temporary.write_bytes(_png(pixels, metadata))
         else:
             image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
             _save_8bit(image, temporary, kind, metadata)
@@ -77,31 +79,46 @@ def _fitting(photo: Photo, kind: str) -> dict[str, Any]:
 
 def _save_8bit(image: Image.Image, path: Path, kind: str, metadata: dict[str, Any]) -> None:
     options = OPTIONS.get(kind, {}).copy()
-    options |= {name: metadata[name] for name in ("exif", "dpi") if name in metadata}
-    if "xmp" in metadata and kind == "PNG":
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
-    elif "xmp" in metadata:
-        options["xmp"] = metadata["xmp"]
+    options |= {name: metadata[name] for name in ("exif", "dpi", "xmp") if name in metadata}
     # By way of memory: on a full disk Pillow leaves half a JPEG or BMP without a word, and never ends with JPEG 2000.
-    encoded = io.BytesIO()
-    image.save(encoded, kind, **options)  # what a format has no place for, Pillow passes over
-    path.write_bytes(encoded.getbuffer())
+    path.write_bytes(_encoded(image, kind, options))
 
 
-def _png16(pixels: np.ndarray, metadata: dict[str, Any]) -> bytes:
-    "A 16-bit RGB or RGBA PNG, which Pillow cannot write. Each row holds its difference to the one above (filter 2)."
+def _encoded(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
+    if kind == "JPEG" and hasattr(os, "memfd_create"):
+        # While Pillow encodes into what is no real file, no other thread gets a turn.
+        with os.fdopen(os.memfd_create("photo"), "w+b") as file:
+            image.save(file, kind, **options)
+            file.seek(0)
+            data = file.read()
+        if data.endswith(END_OF_JPEG):  # else the system would not have so large a file
+            return data
+    memory = io.BytesIO()
+    image.save(memory, kind, **options)  # what a format has no place for, Pillow passes over
+    return memory.getvalue()
+
+
+def _png(pixels: np.ndarray, metadata: dict[str, Any]) -> bytes:
+    """An RGB or RGBA PNG, 8 or 16 bit a channel, each row as its difference to the one above (filter 2).
+
+    Pillow cannot write 16 bit, and while it writes 8 no other thread gets a turn.
+    """
     height, width, channels = pixels.shape
-    big_endian = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
-    rows = np.full((height, big_endian.shape[1] + 1), 2, np.uint8)
-    rows[0, 1:] = big_endian[0]
-    rows[1:, 1:] = big_endian[1:] - big_endian[:-1]
+    deflate, packed, above = zlib.compressobj(6), [], 0
+    for _, _, strip in strips(pixels):
+        whole = strip.astype(strip.dtype.newbyteorder(">")).view(np.uint8).reshape(len(strip), -1)
+        rows = np.full((len(whole), whole.shape[1] + 1), 2, np.uint8)
+        rows[0, 1:] = whole[0] - above
+        rows[1:, 1:] = whole[1:] - whole[:-1]
+        above = whole[-1]
+        packed.append(deflate.compress(rows))
+    packed.append(deflate.flush())
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     chunks = [
-        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)),
+        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, {3: 2, 4: 6}[channels], 0, 0, 0)),
         chunk(b"sRGB", b"\0"),
     ]
     if "dpi" in metadata:
@@ -110,7 +127,7 @@ def _png16(pixels: np.ndarray, metadata: dict[str, Any]) -> bytes:
         chunks.append(chunk(b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
     if "xmp" in metadata:
         chunks.append(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata["xmp"]))
-    chunks += [chunk(b"IDAT", zlib.compress(rows.tobytes(), 6)), chunk(b"IEND", b"")]
+    chunks += [chunk(b"IDAT", b"".join(packed)), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Train the nine baselines (docs/baselines.md) and a generator by NoGAN, each on 6,000 presentations of photos at 64 px.
+#
+# sh scripts/baselines.sh PHOTOS          into runs/pix2pix/RECIPE@6000 and runs/nogan@6000; goes on where it was stopped
+#
+# What differs from the documents, for a machine without a GPU: the size, the number of presentations, batches of 16 in
+# 000, and EfficientNet-Lite2 in the place of ResNet18 in 002, because its ImageNet weights could be had.
+set -e
+photos=${1:?PHOTOS: a folder of photos or of tar archives}
+here=$(dirname "$0")
+
+# Presentations: 2,200 on pixels, 1,200 on features, 700 to the critic alone, 700 and 1,100 to both networks in turns.
+python "$here/nogan.py" --preset lite --photos "$photos" --run runs/nogan@6000 --set "generator_stages=[
+    {name: pixels, size: 64, batch: 32, lr: 1.0e-3, lr_encoder: 1.0e-4, pct_start: 0.2, epochs: 0.18, features: 0.0},
+    {name: features, size: 64, batch: 32, lr: 5.0e-4, lr_encoder: 5.0e-5, pct_start: 0.1, epochs: 0.1}]" \
+    --set "critic_stages=[{name: '64', size: 64, batch: 32, lr: 5.0e-4, epochs: 2.0}]" \
+    --set generate.share=0.03 --set gan.size=64 --set gan.share=0.06 --set gan.save_every=10
+
+train() {
+    recipe=$1
+    shift
+    python "$here/pix2pix.py" --recipe "$recipe" --photos "$photos" --size 64 --presentations 6000 "$@"
+}
+train 003
+for recipe in 002-unet-30 002-vanilla-20 002-lsgan-20 002-lsgan-30 002-low-lambda-20; do
+    train "$recipe" --set network=tf_efficientnet_lite2
+done
+train 000 --set batch=16
+train 004-batch
+train 004-instance
