@@ -4,7 +4,7 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 TOLERANCE = 1e-4
 
@@ -29,14 +29,19 @@ def fold(generator: nn.Module) -> nn.Module:
 
 def _fold_children(module: nn.Module) -> None:
     "Join the neighbours among a module's children."
-    before = ("", None)
+    before = None
     for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and _feeds(before[1], child):
-            setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
+        if isinstance(child, nn.BatchNorm2d) and _feeds(before, child):
+            _join(before, child)
             # timm's BatchNorm brings its activation along.
             rest = [part for part in (getattr(child, "drop", None), getattr(child, "act", None)) if part is not None]
             setattr(module, name, nn.Sequential(*rest).eval())
-        before = (name, child)
+        before = child
+
+
+def _join(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    statistics = (norm.running_mean, norm.running_var, norm.eps)
+    conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics, norm.weight, norm.bias)
 
 
 def _feeds(conv: nn.Module | None, norm: nn.BatchNorm2d) -> bool:

@@ -101,7 +101,7 @@ def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = Fal
             notes = []
             photo = _from_deep(_deep_pixels(path, image, notes), image, notes)
         elif not keep_source and image.format in ("JPEG", "MPO") and _holds_luma(image):
-            photo = _from_jpeg(path, image)
+            photo = _from_jpeg(image)
         else:
             photo = take_apart(image)
             photo.source = photo.source if keep_source else None
@@ -117,19 +117,14 @@ def _holds_luma(image: Image.Image) -> bool:
     return image.mode in ("L", "RGB") and "icc_profile" not in image.info
 
 
-def _from_jpeg(path: Path, image: Image.Image) -> Photo:
+def _from_jpeg(image: Image.Image) -> Photo:
     "The luma as the file itself holds it, without the trip to RGB and back."
     notes = []
-    in_colour = image.mode != "L"
-    image.draft("L", image.size)
-    photo = Photo(np.asarray(_upright(image, notes)), notes=notes)
-    if in_colour:
-        # Its colours, only to be looked at, at an eighth of the size: that and luma take less than all of it.
-        with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as small:
-            small.draft("YCbCr", (1, 1))
-            if _is_tinted(small.convert("YCbCr")):
-                notes.append(TINTED_NOTE)
-    return photo
+    image.draft("YCbCr", image.size)  # a grey one stays grey
+    image = _upright(image, notes)
+    if image.mode == "YCbCr" and _is_tinted(image):
+        notes.append(TINTED_NOTE)
+    return Photo(np.asarray(image.getchannel(0)), notes=notes)
 
 
 def _is_tinted(image: Image.Image) -> bool:
