@@ -37,7 +37,10 @@ setup(
         "jinja2",
     ],
     extras_require={
-        "test": ["pytest", "hypothesis", "ruff", "tensorboard", "nbclient", "ipykernel", "ipywidgets"],
+        "test": [
+            *("pytest", "hypothesis", "ruff", "tensorboard", "nbclient", "ipykernel", "ipywidgets"),
+            *("lpips", "torch-fidelity"),  # to compare figures with
+        ],
         "app": ["gradio"],
         "evaluate": ["torch-fidelity"],
         "export": ["onnx", "onnxscript", "onnxruntime"],

@@ -145,10 +145,9 @@ def find_work(
     from .files import remove_leftovers
     from .photo.quiet import quiet_decoders
 
-    for stream in (sys.stdout, sys.stderr):  # names of files need not be text
-        stream.reconfigure(
-            errors="surrogateescape" if stream is sys.stdout else "backslashreplace", line_buffering=True
-        )
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be text, nor text that a terminal can show
+        exact = stream is sys.stdout and stream.encoding.lower() in ("utf-8", "utf8")
+        stream.reconfigure(errors="surrogateescape" if exact else "backslashreplace", line_buffering=True)
     try:
         part = Shard.parse(shard) if shard is not None else None
         jobs = find_jobs(source, target, recursive)

@@ -4,6 +4,7 @@ Frames are read with PyAV, faces found with the Haar cascade that comes inside O
 video, or one folder of videos, is one person.
 """
 
+import glob
 import hashlib
 import json
 from collections.abc import Iterator
@@ -196,7 +197,9 @@ def extract_faces(
 def _extract(
     video: Path, folder: Path, name: str, detector: FaceDetector, every: float, margin: float, result: VideoFaces
 ) -> None:
-    "Cut one video's faces into `folder` and count them in `result`."
+    "Cut one video's faces into `folder`, in the place of those of former settings, and count them in `result`."
+    for old in folder.glob(f"{glob.escape(name)}-[0-9]*.jpg"):
+        old.unlink()
     try:
         for rgb in read_frames(video, every):
             face = detector.largest(rgb)

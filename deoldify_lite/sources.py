@@ -23,6 +23,11 @@ def is_held_out(path: Path) -> bool:
     return any(word in (*HELD_OUT, "validation", "testing") for word in words)
 
 
+def spread(count: int, total: int) -> list[int]:
+    "The places of `count` out of `total` things at even distances, from the first on; of all where there are no more."
+    return [i * total // count for i in range(count)] if count < total else list(range(total))
+
+
 def list_sources(paths: Iterable[Path]) -> list[Path]:
     """Photos and tar archives under `paths` (files or folders, searched recursively), in a fixed order.
 

@@ -1,12 +1,17 @@
 #!/bin/sh
-# Train the nine baselines (docs/baselines.md) and a generator by NoGAN, each on 6,000 presentations of photos at 64 px.
+# Train the nine baselines (docs/baselines.md) and a generator by NoGAN, each on 6,000 presentations of photos at 64 px,
+# and judge them beside one another and `lite`: the table of docs/comparison.md.
 #
-# sh scripts/baselines.sh PHOTOS          into runs/pix2pix/RECIPE@6000 and runs/nogan@6000; goes on where it was stopped
+# sh scripts/baselines.sh PHOTOS VALIDATION
+#
+# Into runs/nogan@6000, runs/pix2pix/RECIPE@6000 and runs/comparison; goes on where it was stopped. VALIDATION are photos
+# or a tar that no training sees: a tar in PHOTOS is not trained on if its name has "valid" in it.
 #
 # What differs from the documents, for a machine without a GPU: the size, the number of presentations, batches of 16 in
 # 000, and EfficientNet-Lite2 in the place of ResNet18 in 002, because its ImageNet weights could be had.
 set -e
 photos=${1:?PHOTOS: a folder of photos or of tar archives}
+validation=${2:?VALIDATION: photos or a tar archive to judge on}
 here=$(dirname "$0")
 
 # Presentations: 2,200 on pixels, 1,200 on features, 700 to the critic alone, 700 and 1,100 to both networks in turns.
@@ -28,3 +33,25 @@ done
 train 000 --set batch=16
 train 004-batch
 train 004-instance
+
+# All at the 64 px that they were trained at; lite as it comes.
+equal="000 002-unet-30 002-vanilla-20 002-lsgan-20 002-lsgan-30 002-low-lambda-20 003 004-batch 004-instance"
+set -- "NoGAN, before the GAN phase=runs/nogan@6000/generator/2-features/weights.safetensors" \
+    "NoGAN=runs/nogan@6000/generator.safetensors"
+for recipe in $equal; do
+    set -- "$@" "$recipe=runs/pix2pix/$recipe@6000/generator.safetensors"
+done
+# VGG16 taught NoGAN, by its feature loss, and nobody else; EfficientNet-Lite0 taught none of them.
+judge() { # exits with 1 where a photo had to be left out
+    python "$here/evaluate.py" "$validation" --features tf_efficientnet_lite0 "$@" || [ $? -eq 1 ]
+}
+judge --weights "$@" --render-factor 4 --out runs/comparison/equal
+judge --weights lite --out runs/comparison/lite
+python "$here/compare.py" runs/comparison/equal/metrics.json runs/comparison/lite/metrics.json --apart lite
+
+set -- "$@" lite=lite
+for named in "$@"; do
+    shift
+    set -- "$@" --compare "$named"
+done
+python "$here/make_pictures.py" "$@" --render-factor 4

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from deoldify_lite.cli import UNAVAILABLE, fail, find_work, script, tell
+from deoldify_lite.limits import MAX_PIXELS
 
 BATCH = 32  # photos that an actor gets at once, at most
 
@@ -81,6 +82,9 @@ def colorize(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster that runs already; auto for the one around this machine.")
     ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")
+    ] = MAX_PIXELS,
     report: Annotated[Path | None, typer.Option(help="Append a JSON line for every photo to this file.")] = None,
 ) -> None:
     """Put colour on a folder of photos with Ray.
@@ -110,7 +114,7 @@ def colorize(
         reason = str(error).strip().splitlines()[0]
         raise fail(f"no Ray at {address or 'this machine'}: {reason}", UNAVAILABLE) from error
     try:
-        painter = (weights, render_factor, {"overwrite": overwrite, "strength": strength})
+        painter = (weights, render_factor, {"overwrite": overwrite, "strength": strength, "max_pixels": max_pixels})
         tell(colorize_with_actors(jobs, painter, actors), len(jobs), report_lines)
     except ray.exceptions.RayError as error:
         raise fail(f"Ray gave up: {str(error).strip().splitlines()[0]}", 1) from error

@@ -18,6 +18,9 @@ def compare(
     page: Annotated[Path, typer.Option(help="Markdown with the markers between which the table goes.")] = (
         DOCS / "comparison.md"
     ),
+    apart: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Beside the others but no rival of theirs: never bold.")
+    ] = None,
     published: Annotated[Path, typer.Option(help="Figures of others, with their sources.")] = DOCS / "published.yaml",
 ) -> None:
     """Put a table of all that was judged, and of what others published, between the markers of a page."""
@@ -27,7 +30,8 @@ def compare(
     from deoldify_lite.files import write_atomically
 
     try:
-        block = comparison(read_subjects(metrics), yaml.safe_load(published.read_text(encoding="utf-8")))
+        others = yaml.safe_load(published.read_text(encoding="utf-8"))
+        block = comparison(read_subjects(metrics), others, apart or [])
         write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), block))
     except NotComparable as error:
         raise fail(str(error), USAGE) from error

@@ -1,7 +1,7 @@
-"""Make the README's pictures from the sample photos, with the weights in the package.
+"""Make the docs' pictures from the sample photos: before_after.jpg and options.jpg, or comparison.jpg.
 
-python scripts/make_pictures.py                 into docs/
-python scripts/make_pictures.py --docs FOLDER
+python scripts/make_pictures.py                                   with the weights in the package
+python scripts/make_pictures.py --compare NAME=WEIGHTS --compare NAME=WEIGHTS
 """
 
 import io
@@ -13,6 +13,7 @@ from PIL import Image
 
 from deoldify_lite import Colorizer
 from deoldify_lite.cli import script
+from deoldify_lite.evaluate.subjects import split_name
 from deoldify_lite.files import write_atomically
 from deoldify_lite.photo.sheet import sheet
 from deoldify_lite.samples import sample_photos
@@ -20,15 +21,39 @@ from deoldify_lite.samples import sample_photos
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def main(docs: Annotated[Path, typer.Option(help="Folder to write to.")] = DOCS) -> None:
-    "Write before_after.jpg and options.jpg, and print where they are."
+def main(
+    docs: Annotated[Path, typer.Option(help="Folder to write to.")] = DOCS,
+    compare: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=WEIGHTS", help="Instead, put these generators side by side.")
+    ] = None,
+    render_factor: Annotated[int | None, typer.Option(help="Of those among them that are files.")] = None,
+) -> None:
+    "Write pictures, and print where they are."
     truth = [Image.open(path).convert("RGB") for path in sample_photos().values()]
     grey = [photo.convert("L") for photo in truth]
+    if compare:
+        write(docs / "comparison.jpg", side_by_side(dict(map(split_name, compare)), render_factor, grey, truth))
+        return
     colorizer = Colorizer()
     colour = colorize(colorizer, grey)
     rows = {"the input": grey, "what deoldify-lite colorize makes of it": colour, "as it was taken": truth}
     write(docs / "before_after.jpg", sheet(rows, height=240))
+    write(docs / "options.jpg", options(colorizer, colour, grey))
 
+
+def side_by_side(
+    weights: dict[str, str], render_factor: int | None, grey: list[Image.Image], truth: list[Image.Image]
+) -> Image.Image:
+    "What generators, by name, make of photos."
+    rows = {"the input": grey}
+    for name, file in weights.items():
+        factor = render_factor if Path(file).is_file() else None
+        rows[name] = colorize(Colorizer(file, render_factor=factor), grey)
+    return sheet(rows | {"as it was taken": truth}, height=110)
+
+
+def options(colorizer: Colorizer, colour: list[Image.Image], grey: list[Image.Image]) -> Image.Image:
+    "What render factor and strength do; `colour` is what `colorizer` makes of `grey` without being told."
     rows = {}
     for factor in (4, 16, 32):
         rows[f"--render-factor {factor}"] = colorize(Colorizer(render_factor=factor), grey)
@@ -36,7 +61,7 @@ def main(docs: Annotated[Path, typer.Option(help="Folder to write to.")] = DOCS)
             rows[f"by default: --render-factor {colorizer.render_factor} --strength 1"] = colour
     for strength in (0.6, 1.5):
         rows[f"--strength {strength}"] = colorize(colorizer, grey, strength)
-    write(docs / "options.jpg", sheet(rows, height=130))
+    return sheet(rows, height=130)
 
 
 def colorize(colorizer: Colorizer, photos: list[Image.Image], strength: float = 1.0) -> list[Image.Image]:

@@ -56,8 +56,9 @@ def pix2pix(
 
     from deoldify_lite.device import DeviceUnavailable
     from deoldify_lite.modeling.pretrained import WeightsUnavailable
-    from deoldify_lite.training import pix2pix as recipes
+    from deoldify_lite.training import recipes
     from deoldify_lite.training.errors import TrainingError
+    from deoldify_lite.training.pix2pix import open_recipe, train
 
     try:
         if wrong := [change for change in set_ or () if "=" not in change]:
@@ -70,10 +71,8 @@ def pix2pix(
             typer.echo(recipes.describe(chosen))
             return
         settings = {"device": device, "precision": precision, "encoder_weights": encoder_weights}
-        session = recipes.open_recipe(
-            run, chosen, tuple(photos or ()), checkpoint_seconds=checkpoint_seconds, **settings
-        )
-        typer.echo(recipes.train(session))
+        session = open_recipe(run, chosen, tuple(photos or ()), checkpoint_seconds=checkpoint_seconds, **settings)
+        typer.echo(train(session))
     except (DeviceUnavailable, WeightsUnavailable) as error:
         raise fail(str(error), UNAVAILABLE) from error
     except ValueError as error:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from deoldify_lite.bt601 import LUMA_WEIGHTS
@@ -229,6 +229,22 @@ def test_the_content_decides_what_is_read_and_the_name_what_is_written(tmp_path)
         assert image.format == "PNG"
 
 
+def test_a_jpeg_that_is_stored_as_red_green_and_blue(tmp_path):
+    """... has no luma to be taken as it is."""
+    smooth = Image.fromarray(SAMPLE).convert("L").resize((163, 121))
+    smooth.convert("RGB").save(tmp_path / "a.jpg", keep_rgb=True, quality=95)
+    photo = open_photo(tmp_path / "a.jpg")
+    assert np.abs(photo.luma.astype(int) - np.asarray(smooth)).mean() < 1 and photo.notes == []
+
+
+def test_a_jpeg_with_the_profile_of_srgb_is_read_like_one_without(tmp_path):
+    picture = Image.fromarray(SAMPLE).convert("RGB")
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name, options in (("a.jpg", {"icc_profile": srgb}), ("b.jpg", {})):
+        picture.save(tmp_path / name, quality=95, **options)
+    assert (open_photo(tmp_path / "a.jpg").luma == open_photo(tmp_path / "b.jpg").luma).all()
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("orientation", [1, 3, 6])
 def test_a_jpeg_is_read_no_further_than_needed(tmp_path, mode, orientation):
@@ -238,6 +254,10 @@ def test_a_jpeg_is_read_no_further_than_needed(tmp_path, mode, orientation):
     smooth = Image.fromarray(SAMPLE).resize((163, 121))
     smooth.convert(mode).save(tmp_path / "a.jpg", exif=exif, quality=95)
     quick, whole = open_photo(tmp_path / "a.jpg"), open_photo(tmp_path / "a.jpg", keep_source=True)
+    with Image.open(tmp_path / "a.jpg") as stored:
+        stored.draft("YCbCr", stored.size)
+        exact = np.asarray(ImageOps.exif_transpose(stored).getchannel(0))
+    assert (quick.luma == exact).all(), "as the file has it"
     assert np.abs(quick.luma.astype(int) - whole.luma).mean() < 0.5
     assert np.abs(quick.luma.astype(int) - whole.luma).max() <= (1 if mode == "L" else 8)
     assert quick.notes == whole.notes
@@ -506,6 +526,17 @@ def test_one_transparent_colour_in_a_16_bit_png(tmp_path, channels):
     assert alpha[4, 5] == 0
 
 
+def chunks(data: bytes, name: bytes) -> list[bytes]:
+    """What the chunks of this name in a PNG hold."""
+    found, place = [], 8
+    while place < len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        if data[place + 4 : place + 8] == name:
+            found.append(data[place + 8 : place + 8 + length])
+        place += 12 + length
+    return found
+
+
 @pytest.mark.parametrize("extension", [".png", ".tif"])
 @pytest.mark.parametrize("alpha", [None, DEEP_RGBA[..., 3]])
 def test_16_bit_is_written_in_full(tmp_path, monkeypatch, extension, alpha):
@@ -522,9 +553,7 @@ def test_16_bit_is_written_in_full(tmp_path, monkeypatch, extension, alpha):
         samples = np.frombuffer(rows, "<u2").reshape(expected.shape).cumsum(1, np.uint16)  # from pixel to pixel
         assert (samples == expected).all()
     else:
-        data = path.read_bytes()
-        start = data.index(b"IDAT") + 4
-        rows = np.frombuffer(zlib.decompress(data[start:]), np.uint8).reshape(20, -1)
+        rows = np.frombuffer(zlib.decompress(b"".join(chunks(path.read_bytes(), b"IDAT"))), np.uint8).reshape(20, -1)
         assert (rows[:, 0] == 2).all()  # each row is its difference to the one above
         samples = rows[:, 1:].cumsum(0, np.uint8).view(">u2").reshape(expected.shape)
         assert (samples == expected).all()

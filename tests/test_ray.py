@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from PIL import Image
@@ -75,6 +76,8 @@ def test_with_two_actors_as_without(run, photos, tmp_path, weights):
     for name in found:
         with Image.open(tmp_path / "out" / name) as ours, Image.open(tmp_path / "plain" / name) as theirs:
             assert ours.size == theirs.size and ours.mode == theirs.mode == "RGB"
+            # Not to the bit: other photos may have gone through the network with it.
+            assert np.abs(np.asarray(ours, int) - np.asarray(theirs)).max() <= 2, name
 
 
 def test_a_photo_that_takes_its_process_down_fails_alone(run, script, photos, tmp_path, monkeypatch):

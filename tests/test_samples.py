@@ -1,11 +1,13 @@
 """Photos to try things on, sheets to compare them, and photos that somebody picks in a notebook."""
 
+import runpy
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from types import ModuleType
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 
 from deoldify_lite.photo.sheet import MARGIN, TEXT, sheet
 from deoldify_lite.samples import sample_photos, write_pieces
@@ -60,3 +62,16 @@ def test_photos_picked_in_colab(tmp_path, monkeypatch):
     for module in (ModuleType("google"), colab, colab.files):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     assert Uploads().save(tmp_path) == [tmp_path / "a.jpg"]
+
+
+def test_generators_side_by_side(tmp_path, weights):
+    """One row each, the photos above and below; of a file at the render factor that was asked for."""
+    script = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "make_pictures.py"))
+    script["main"](docs=tmp_path, compare=[f"ours={weights}", "lite=lite"], render_factor=2)
+    with Image.open(tmp_path / "comparison.jpg") as picture:
+        assert picture.height == 4 * (TEXT + 110 + 3 * MARGIN)
+        rows = [
+            picture.crop((0, i * picture.height // 4, picture.width, (i + 1) * picture.height // 4)) for i in range(4)
+        ]
+    colours = [ImageStat.Stat(row.convert("HSV").getchannel("S")).mean[0] for row in rows]
+    assert colours[0] < 10 < min(colours[2:]), "grey above, colours below"

@@ -14,6 +14,7 @@ from ..modeling.fold import fold
 from ..modeling.layers import attend_by_rows
 from ..modeling.weights import load_generator
 from ..modeling.winograd import use_winograd
+from ..photo import BadPhoto
 
 
 class Engine:
@@ -46,8 +47,15 @@ class Engine:
 
     @torch.inference_mode()
     def chroma(self, greys: Sequence[Image.Image]) -> list[np.ndarray]:
-        "Cb and Cr (2, H, W), float32 in [-0.5, 0.5], of each of some grey pictures (mode L) of one size."
-        return list(self.generator.chroma(self._input(greys)).float().cpu().numpy())
+        """Cb and Cr (2, H, W), float32 in [-0.5, 0.5], of each of some grey pictures (mode L) of one size.
+
+        Raises:
+            BadPhoto: what comes out are no numbers.
+        """
+        chroma = self.generator.chroma(self._input(greys)).float().cpu().numpy()
+        if not np.isfinite(chroma).all():
+            raise BadPhoto(f"the network gives no numbers for it in {self.precision}; try --precision float32")
+        return list(chroma)
 
     @torch.inference_mode()
     def paint(self, greys: Sequence[Image.Image]) -> list[Image.Image]:

@@ -14,10 +14,12 @@ COLUMNS = (
     "ab_histogram",
     "colourfulness",
     "colourfulness_gap",
+    "inception_score",
     "fid",
     "fd_vgg16",
     "kid_vgg16",
 )
+IDENTITY = ("photos_sha256", "sha256", "folder", "render_factor")  # in which a subject of two files agrees
 PUBLISHED_COLUMNS = ("fid", "colourfulness_abs", "colourfulness_abs_gap", "psnr")
 BEGIN, END = "<!-- begin: made by scripts/{}.py -->", "<!-- end: made by scripts/{}.py -->"
 
@@ -30,40 +32,46 @@ def read_subjects(files: list[Path]) -> list[dict[str, Any]]:
     """What was judged, out of several `metrics.json`, each subject once.
 
     Raises:
-        NotComparable: a file is no `metrics.json`, the photos or their size differ, or two generators share a name.
+        NotComparable: a file is no `metrics.json`, the photos or their size differ, or two subjects share a name.
     """
     subjects: dict[str, dict[str, Any]] = {}
+    first: dict[str, Any] = {}
     for file in files:
         try:
             metrics = json.loads(file.read_text(encoding="utf-8"))
-            found = [{"size": metrics["size"], "crop": metrics["crop"], **subject} for subject in metrics["subjects"]]
+            truth = next(subject for subject in metrics["subjects"] if subject["kind"] == "photos")
+            judged_on = {"photos": truth["photos_sha256"], "size": metrics["size"], "crop": metrics["crop"]}
         except OSError as error:
             raise NotComparable(f"{file}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, StopIteration) as error:
             raise NotComparable(f"{file}: not a metrics.json of scripts/evaluate.py") from error
-        for subject in found:
-            first = next(iter(subjects.values()), subject)
-            for what in ("photos_sha256", "size", "crop"):
-                if subject[what] != first[what]:
-                    raise NotComparable(
-                        f"{file}: {subject['name']!r} was judged on other photos than {first['name']!r}, or at another "
-                        f"size ({what} {subject[what]} instead of {first[what]})"
-                    )
+        first = first or judged_on
+        if other := [what for what in first if judged_on[what] != first[what]]:
+            raise NotComparable(
+                f"{file}: judged on other photos than {files[0]}, or at another size "
+                f"({other[0]} {judged_on[other[0]]} instead of {first[other[0]]})"
+            )
+        for subject in metrics["subjects"]:
+            subject = {"size": metrics["size"], "crop": metrics["crop"], **subject}
             known = subjects.setdefault(subject["name"], subject)
-            if known.get("sha256") != subject.get("sha256"):
+            if any(known.get(what) != subject.get(what) for what in IDENTITY):
                 raise NotComparable(f"{file}: another {subject['name']!r} than in a file before; name them differently")
     return list(subjects.values())
 
 
-def figures_table(subjects: list[dict[str, Any]]) -> str:
+def figures_table(subjects: list[dict[str, Any]], apart: Sequence[str] = ()) -> str:
     """The figures of subjects as they stand in `metrics.json`; grey comes first, the photos themselves last.
 
-    The best of each column is bold. Who was judged on fewer photos than the others says so, and does not compete.
+    The best of each column is bold. Who was judged on fewer photos than the others says so, and does not compete, nor
+    do those whose names are in `apart`.
     """
     subjects = sorted(subjects, key=lambda subject: {"grey": 0, "photos": 2}.get(subject["kind"], 1))
-    names = [name for name in COLUMNS if any(_value(subject, name) is not None for subject in subjects)]
+    there = {name for subject in subjects for name in subject["figures"] if _value(subject, name) is not None}
+    others = sorted(name for name in there.difference(COLUMNS) if name.startswith(("fd_", "kid_")))
+    names = [name for name in (*COLUMNS, *others) if name in there]
     total = max(subject["n"] for subject in subjects)
-    rivals = [subject for subject in subjects if subject["kind"] not in ("grey", "photos") and subject["n"] == total]
+    judged = [subject for subject in subjects if subject["kind"] not in ("grey", "photos")]
+    rivals = [subject for subject in judged if subject["n"] == total and subject["name"] not in apart]
     winners = {name: best(name, (_value(rival, name) for rival in rivals)) for name in names}
 
     def label(subject: dict[str, Any]) -> str:
@@ -80,15 +88,29 @@ def figures_table(subjects: list[dict[str, Any]]) -> str:
 def published_table(subjects: list[dict[str, Any]], published: dict[str, Any]) -> str:
     "Our figures and published ones in the columns that both have, each row with the photos that it is about."
     ours = [
-        [subject["name"], f"ours, {subject['n']}", *(text(name, _value(subject, name)) for name in PUBLISHED_COLUMNS)]
+        [
+            subject["name"],
+            f"ours, {subject['n']}",
+            _millions(subject),
+            *(text(name, _value(subject, name)) for name in PUBLISHED_COLUMNS),
+        ]
         for subject in subjects
         if subject["kind"] != "photos"
     ]
     theirs = [
-        [system["name"], published["short"], *(text(name, system[name]) for name in PUBLISHED_COLUMNS)]
+        [
+            system["name"],
+            published["short"],
+            str(system["millions"]),
+            *(text(name, system[name]) for name in PUBLISHED_COLUMNS),
+        ]
         for system in published["systems"]
     ]
-    return markdown_table(ours + theirs, PUBLISHED_COLUMNS, "photos")
+    return markdown_table(ours + theirs, PUBLISHED_COLUMNS, "photos", "million weights")
+
+
+def _millions(subject: dict[str, Any]) -> str:
+    return f"{subject['parameters'] / 1e6:.0f}" if "parameters" in subject else "-"
 
 
 def markdown_table(rows: list[list[str]], names: Sequence[str], *more: str) -> str:
@@ -105,14 +127,14 @@ def _value(subject: dict[str, Any], name: str) -> float | None:
     return None if value is None else float(value)  # "Infinity" is a float in words
 
 
-def comparison(subjects: list[dict[str, Any]], published: dict[str, Any]) -> str:
+def comparison(subjects: list[dict[str, Any]], published: dict[str, Any], apart: Sequence[str] = ()) -> str:
     "What stands between the markers of the docs page: our table, what it depends on, then the published figures."
     first = subjects[0]
     side = first["size"]
     return "\n\n".join(
         [
             f"{first['n']} photos (set {first['photos_sha256'][:12]}): {first['crop']}, to {side} x {side}.",
-            figures_table(subjects),
+            figures_table(subjects, apart),
             _small_print(subjects),
             "### Beside published figures",
             "**Rows about different photos cannot be ranked against each other.** Ours are about the photos above, the "

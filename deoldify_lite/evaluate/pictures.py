@@ -1,12 +1,15 @@
 """Which photos are shown, what every subject makes of them, and grids of it as PNG."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from ..files import atomic_path
+from ..sources import spread
 from .evaluation import Evaluation
 from .figures import figure, text
 from .scores import Judged
@@ -36,7 +39,7 @@ def make_gallery(evaluation: Evaluation) -> Gallery:
     "Choose photos and make their pictures once more; only those few are kept in memory."
     truths = evaluation.photos.truths
     ranked_by = "lpips_alex" if "lpips_alex" in evaluation.photos.of_photos else "psnr"
-    shown = truths[:: max(1, len(truths) // SHOWN)][:SHOWN]
+    shown = [truths[i] for i in spread(SHOWN, len(truths))]
     best, worst = {}, {}
     for judged in evaluation.contenders:
         ranked = rank(judged, ranked_by)
@@ -69,12 +72,12 @@ def write_grids(evaluation: Evaluation, gallery: Gallery, folder: Path) -> list[
     but grey `best-NAME.png` and `worst-NAME.png`. Returns their paths."""
     everyone = [evaluation.grey, *evaluation.contenders, evaluation.photos]
     grids = {"grid": _grid(gallery, gallery.shown, everyone)}
-    for judged in evaluation.contenders:
-        name = judged.subject.name
-        for kind, truths in (("best", gallery.best[name]), ("worst", gallery.worst[name])):
-            if truths:
+    names = file_names(judged.subject.name for judged in evaluation.contenders)
+    for judged, name in zip(evaluation.contenders, names):
+        for kind, photos in (("best", gallery.best), ("worst", gallery.worst)):
+            if truths := photos[judged.subject.name]:
                 columns = [evaluation.grey, judged, evaluation.photos]
-                grids[f"{kind}-{file_name(name)}"] = _grid(gallery, truths, columns)
+                grids[f"{kind}-{name}"] = _grid(gallery, truths, columns)
     paths = [folder / f"{name}.png" for name in grids]
     for path, grid in zip(paths, grids.values()):
         with atomic_path(path) as temporary:
@@ -82,9 +85,14 @@ def write_grids(evaluation: Evaluation, gallery: Gallery, folder: Path) -> list[
     return paths
 
 
-def file_name(name: str) -> str:
-    "A subject's name as part of a file's."
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+def file_names(names: Iterable[str]) -> list[str]:
+    "Subjects' names as parts of files', none twice."
+    plain: list[str] = []
+    for name in names:
+        base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+        numbered = (f"{base}-{n}" for n in count(2))
+        plain.append(base if base not in plain else next(n for n in numbered if n not in plain))
+    return plain
 
 
 MARGIN, LETTERS, SMALLEST = 6, 15, 192  # pixels: between pictures, of the text, of a picture

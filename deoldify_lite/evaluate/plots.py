@@ -30,7 +30,7 @@ def draw_plots(evaluation: Evaluation) -> dict[str, str]:
     plots = {}
     with matplotlib.rc_context(STYLE):
         for name in ("lpips_alex", "ab_histogram", "psnr", "fid", "fd_vgg16", "kid_vgg16", "colourfulness"):
-            if evaluation.photos.figures.get(name):
+            if evaluation.value(evaluation.photos, name).value is not None:
                 plots[f"{figure(name).title}{arrow(name)}"] = canvas = Figure(low, layout="constrained")
                 _dots(canvas.subplots(), evaluation, rows, name)
         if "lpips_alex" in evaluation.photos.figures:

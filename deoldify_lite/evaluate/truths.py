@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from ..photo import EXTENSIONS, UNREADABLE, BadPhoto, read_rgb
 from ..photo.formats import FORMATS
-from ..sources import NoPhotos
+from ..sources import NoPhotos, spread
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Protocol:
             return sorted(truths, key=lambda truth: (Path(truth.name).name, truth.name))[: self.limit]
         if self.limit is None:
             return truths
-        return truths[:: max(1, len(truths) // self.limit)][: self.limit]
+        return [truths[i] for i in spread(self.limit, len(truths))]
 
 
 CROP = "middle square, resized with Lanczos"
@@ -95,22 +95,25 @@ def middle_square(data: bytes, size: int) -> Image.Image:
 def find_truths(paths: Iterable[Path]) -> tuple[list[Truth], list[str]]:
     """The photos in folders, with their subfolders and tar archives, and in tar archives; sorted by name.
 
-    Also returns a sentence for each archive that is damaged. Hidden files and what has no photo's extension are passed
-    over.
+    Also returns a sentence for each path that is missing, empty or of no use, and for each archive that is damaged.
+    Hidden files and what has no photo's extension are passed over.
 
     Raises:
-        NoPhotos: a path is missing or of no use, or there is no photo in any.
+        NoPhotos: there is no photo in any.
     """
     paths = list(paths)
     found: dict[str, Truth] = {}
     problems: list[str] = []
     for path in paths:
+        before = len(found), len(problems)
         for truth in _truths_in(path, problems):
             if truth.name in found:  # in two places: the second goes by its whole path
                 truth = replace(truth, name=f"{_words(truth.file)}/{truth.name}")
             found[truth.name] = truth
+        if (len(found), len(problems)) == before:
+            problems.append(f"no photos in {path}")
     if not found:
-        raise NoPhotos("; ".join(problems) or f"no photos in {', '.join(map(str, paths))}")
+        raise NoPhotos("; ".join(problems) or "no photos were given")
     return sorted(found.values(), key=lambda truth: truth.name), problems
 
 
@@ -129,9 +132,9 @@ def _truths_in(path: Path, problems: list[str]) -> Iterable[Truth]:
     elif path.is_file() and _is_photo(path.name):
         yield Truth(_words(path.relative_to(path.parent)), path)
     elif path.is_file():
-        raise NoPhotos(f"{path}: neither a photo nor a .tar archive")
+        problems.append(f"{path}: neither a photo nor a .tar archive")
     else:
-        raise NoPhotos(f"{path}: no such file or folder")
+        problems.append(f"{path}: no such file or folder")
 
 
 def _members(archive: Path, under: Path, problems: list[str]) -> Iterable[Truth]:

@@ -59,7 +59,8 @@ def _opened(file: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
-    """A photo for training: upright, RGB, its short side `short_side` pixels, the long one at most three times that.
+    """A photo for training: upright, RGB, its short side `short_side` pixels, the long one at most three times that:
+    of a longer one, the middle.
 
     Raises:
         BadPhoto: not a photo, truncated, or too large.
@@ -70,9 +71,12 @@ def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
         if image.mode.startswith(("I", "F")):
             image = take_apart(image).grey()  # Pillow would clip what is above 255
         image = _upright(image, []).convert("RGB")
-        scale = short_side / min(image.size)
-        width, height = (min(max(short_side, round(side * scale)), 3 * short_side) for side in image.size)
-        return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
+        shortest = min(image.size)
+        width, height = (min(side, 3 * shortest) for side in image.size)  # of the middle, should it be a panorama
+        left, top = (image.width - width) / 2, (image.height - height) / 2
+        size = tuple(max(short_side, round(side * short_side / shortest)) for side in (width, height))
+        box = (left, top, left + width, top + height)
+        return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3)
 
 
 def count_pixels(path: Path) -> int:
@@ -114,7 +118,24 @@ def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = Fal
 
 
 def _holds_luma(image: Image.Image) -> bool:
-    return image.mode in ("L", "RGB") and "icc_profile" not in image.info
+    "Whether a JPEG's first channel is luma in sRGB: not so if it has another profile, or red, green and blue as such."
+    profile = image.info.get("icc_profile")
+    as_rgb = image.info.get("adobe_transform") == 0 or [layer[0] for layer in image.layer] == list(b"RGB")
+    if profile is not None and not (image.mode == "RGB" and _is_srgb(profile)):
+        return False
+    return image.mode == "L" or (image.mode == "RGB" and not as_rgb)
+
+
+def _is_srgb(profile: bytes) -> bool:
+    "Whether a profile leaves colours as they are, but for a level or two. Its name would not tell: many are wrong."
+    steps = np.linspace(0, 255, 6).astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
+    try:
+        source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        shown = ImageCms.profileToProfile(Image.fromarray(colours), source, srgb)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return False
+    return np.abs(np.asarray(shown, int) - colours).max() <= 2
 
 
 def _from_jpeg(image: Image.Image) -> Photo:
@@ -187,7 +208,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     srgb = ImageCms.createProfile("sRGB")
     if image.mode == "LAB":
         return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), srgb, outputMode="RGB")
-    if profile:
+    if profile and not (image.mode == "RGB" and _is_srgb(profile)):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             # A grey picture may well come with the profile of a colour one.
@@ -279,7 +300,10 @@ def _unpacked(image: Image.Image, order: str, notes: list[str]) -> np.ndarray:
 
 
 def _joined(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    return upper.astype(np.uint16) << 8 | lower
+    pixels = upper.astype(np.uint16)
+    pixels <<= 8
+    pixels |= lower
+    return pixels
 
 
 def _from_deep(pixels: np.ndarray, image: Image.Image, notes: list[str]) -> Photo:

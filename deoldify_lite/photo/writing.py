@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -52,11 +53,9 @@ def save_photo(colour: np.ndarray | Image.Image, photo: Photo, path: Path) -> No
         else:
             pixels = np.dstack([colour, photo.alpha])
     with atomic_path(path) as temporary:
-        if kind == "TIFF":
+        if kind in ("TIFF", "PNG"):
             with temporary.open("wb") as file:
-                _write_tiff(file, pixels, metadata)
-        elif kind == "PNG":
-            temporary.write_bytes(_png(pixels, metadata))
+                {"TIFF": _write_tiff, "PNG": _write_png}[kind](file, pixels, metadata)
         else:
             image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
             _save_8bit(image, temporary, kind, metadata)
@@ -85,50 +84,50 @@ def _save_8bit(image: Image.Image, path: Path, kind: str, metadata: dict[str, An
 
 
 def _encoded(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
-    if kind == "JPEG" and hasattr(os, "memfd_create"):
+    if kind == "JPEG":
         # While Pillow encodes into what is no real file, no other thread gets a turn.
-        with os.fdopen(os.memfd_create("photo"), "w+b") as file:
+        with suppress(AttributeError, OSError), os.fdopen(os.memfd_create("photo"), "w+b") as file:  # on Linux alone
             image.save(file, kind, **options)
             file.seek(0)
             data = file.read()
-        if data.endswith(END_OF_JPEG):  # else the system would not have so large a file
-            return data
+            if data.endswith(END_OF_JPEG):  # else the system would not have so large a file
+                return data
     memory = io.BytesIO()
     image.save(memory, kind, **options)  # what a format has no place for, Pillow passes over
     return memory.getvalue()
 
 
-def _png(pixels: np.ndarray, metadata: dict[str, Any]) -> bytes:
+def _write_png(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> None:
     """An RGB or RGBA PNG, 8 or 16 bit a channel, each row as its difference to the one above (filter 2).
 
     Pillow cannot write 16 bit, and while it writes 8 no other thread gets a turn.
     """
     height, width, channels = pixels.shape
-    deflate, packed, above = zlib.compressobj(6), [], 0
+
+    def chunk(name: bytes, data: bytes) -> None:
+        file.writelines(
+            (struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(name))))
+        )
+
+    file.write(b"\x89PNG\r\n\x1a\n")
+    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, {3: 2, 4: 6}[channels], 0, 0, 0))
+    chunk(b"sRGB", b"\0")
+    if "dpi" in metadata:
+        chunk(b"pHYs", struct.pack(">IIB", *(round(d / 0.0254) for d in metadata["dpi"]), 1))
+    if "exif" in metadata:
+        chunk(b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0"))
+    if "xmp" in metadata:
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata["xmp"])
+    deflate, above = zlib.compressobj(6), 0
     for _, _, strip in strips(pixels):
         whole = strip.astype(strip.dtype.newbyteorder(">")).view(np.uint8).reshape(len(strip), -1)
         rows = np.full((len(whole), whole.shape[1] + 1), 2, np.uint8)
         rows[0, 1:] = whole[0] - above
         rows[1:, 1:] = whole[1:] - whole[:-1]
         above = whole[-1]
-        packed.append(deflate.compress(rows))
-    packed.append(deflate.flush())
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    chunks = [
-        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, {3: 2, 4: 6}[channels], 0, 0, 0)),
-        chunk(b"sRGB", b"\0"),
-    ]
-    if "dpi" in metadata:
-        chunks.append(chunk(b"pHYs", struct.pack(">IIB", *(round(d / 0.0254) for d in metadata["dpi"]), 1)))
-    if "exif" in metadata:
-        chunks.append(chunk(b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
-    if "xmp" in metadata:
-        chunks.append(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata["xmp"]))
-    chunks += [chunk(b"IDAT", b"".join(packed)), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+        chunk(b"IDAT", deflate.compress(rows))
+    chunk(b"IDAT", deflate.flush())
+    chunk(b"IEND", b"")
 
 
 def _write_tiff(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from .. import color
 from ..device import keep_freed_memory, pick_device, pick_precision
 from ..files import write_atomically
 from ..schedule import Networks, Schedule, preset
-from ..sources import NoPhotos, list_sources
+from ..sources import NoPhotos, list_sources, spread
 from .checkpoint import first_difference
 from .data import Pack, Split, pack, step_generator
 from .errors import WrongCheckpoint
@@ -78,7 +78,7 @@ class Run:
         "A few validation photos, always the same: normalised clean grey, truth in [0, 1], both (N, 3, size, size)."
         photos = self.pack(size)
         members = self.split(photos).valid
-        index = members[:: max(1, len(members) // count)][:count]
+        index = members[spread(count, len(members))]
         truth = photos.crops(index, size, None, torch.Generator()).to(self.device)
         return clean_grey(truth), truth
 

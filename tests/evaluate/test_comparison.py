@@ -67,7 +67,14 @@ def test_published_figures_are_marked_as_about_other_photos(tmp_path):
     text = comparison(read_subjects([write(tmp_path / "metrics.json", METRICS)]), PUBLISHED)
     assert "cannot be ranked" in text and "2212.11613" in text
     ddcolor = next(line for line in text.splitlines() if "DDColor-L" in line)
-    assert [cell.strip() for cell in ddcolor.split("|")[2:-1]] == ["ImageNet val5k", "3.92", "38.26", "0.05", "23.85"]
+    assert [cell.strip() for cell in ddcolor.split("|")[2:-1]] == [
+        "ImageNet val5k",
+        "228",
+        "3.92",
+        "38.26",
+        "0.05",
+        "23.85",
+    ]
     ours = next(line for line in text.splitlines() if line.startswith("| b ") and "ours, 7" in line)
     assert "33.33" in ours and "23.00" in ours
     assert text.count("aaaaaaaaaaaa") == 1 and "a network (eeeeeeeeeeee)" in text, (
@@ -93,7 +100,10 @@ def test_several_files_make_one_table(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m["subjects"][2].update(photos_sha256="0" * 64), "other photos"),
+        (lambda m: m["subjects"][0].update(photos_sha256="0" * 64), "other photos"),
+        (lambda m: m["subjects"][2].update(photos_sha256="0" * 64), "another 'a'"),
+        (lambda m: m["subjects"][2].update(render_factor=16), "another 'a'"),
+        (lambda m: m["subjects"].pop(0), "not a metrics.json"),
         (lambda m: m.update(size=128), "another size"),
         (lambda m: m["subjects"][2].update(sha256="0" * 64), "another 'a'"),
         (lambda m: m.pop("subjects"), "not a metrics.json"),
@@ -139,7 +149,18 @@ def test_the_page_of_the_docs_has_the_published_figures_of_the_data_file():
         assert "".join(row.split()) in "".join(page.split()), row
 
 
-def test_who_was_judged_on_fewer_photos_says_so_and_does_not_compete():
-    fewer = subject("easy", psnr=40.0) | {"n": 3}
-    table = figures_table([*METRICS["subjects"], fewer])
+def test_who_was_judged_on_fewer_photos_says_so_and_does_not_compete(tmp_path):
+    fewer = subject("easy", psnr=40.0) | {"n": 3, "photos_sha256": "0" * 64}
+    metrics = METRICS | {"subjects": [*METRICS["subjects"], fewer]}
+    table = figures_table(read_subjects([write(tmp_path / "metrics.json", metrics)]))
     assert "easy (3 of 7 photos)" in table and "**40.00**" not in table and "**24.12**" in table
+
+
+def test_who_stands_apart_does_not_compete():
+    table = figures_table([*METRICS["subjects"], subject("c", psnr=40.0)], apart=["c"])
+    assert "| 40.00 " in table and "**24.12**" in table
+
+
+def test_distances_of_any_feature_network_have_a_column():
+    table = figures_table([*METRICS["subjects"], subject("c", fd_tf_efficientnet_lite0=1.5)])
+    assert "FD tf_efficientnet_lite0" in table and "1.500" in table

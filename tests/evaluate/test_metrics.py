@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from deoldify_lite import color
 from deoldify_lite.evaluate import metrics
@@ -23,6 +24,7 @@ from deoldify_lite.evaluate.metrics import (
     ssim,
 )
 from deoldify_lite.modeling.pretrained import WeightsUnavailable
+from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -197,6 +199,27 @@ def test_lpips_is_the_lpips_packages(monkeypatch):
     a, b = random(2, 3, 3, 64, 64, seed=1)
     with torch.no_grad():
         assert torch.allclose(Lpips()(a, b), theirs(a, b, normalize=True).flatten(), atol=1e-5)
+
+
+# LPIPS of a grey photo from the same in colour, middle square of 128 pixels, as the package lpips 0.1.4 gives it.
+OF_THE_PACKAGE = {"grace_hopper.jpg": 0.2141, "china.jpg": 0.1953, "flower.jpg": 0.2832}
+
+
+@pytest.mark.parametrize(("name", "expected"), OF_THE_PACKAGE.items())
+def test_lpips_of_stored_pairs(name, expected):
+    try:
+        lpips = Lpips()
+    except WeightsUnavailable:
+        pytest.skip("AlexNet's weights are not here")
+    with Image.open(sample_photos()[name]) as photo:
+        colour = ImageOps.fit(photo.convert("RGB"), (128, 128), Image.Resampling.LANCZOS)
+    a, b = (to_tensor(picture) for picture in (colour.convert("L").convert("RGB"), colour))
+    with torch.no_grad():
+        assert lpips(a, b).item() == pytest.approx(expected, abs=5e-4)
+
+
+def to_tensor(picture: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
 
 
 def test_a_network_of_timm_gives_pooled_features_at_its_own_size(tmp_path, monkeypatch):

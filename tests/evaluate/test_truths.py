@@ -57,11 +57,18 @@ def test_what_is_no_photo_is_passed_over_or_told(photos, tmp_path):
             find_truths([path])
 
 
+def test_what_is_missing_or_empty_is_told_and_the_rest_is_there(photos, tmp_path):
+    (tmp_path / "empty").mkdir()
+    truths, problems = find_truths([photos, tmp_path / "empty", tmp_path / "gone"])
+    assert len(truths) == 6
+    assert problems == [f"no photos in {tmp_path / 'empty'}", f"{tmp_path / 'gone'}: no such file or folder"]
+
+
 def test_a_damaged_archive_is_told_and_the_rest_is_there(photos, tmp_path):
     archive = tar_of(photos, tmp_path / "photos.tar")
     archive.write_bytes(archive.read_bytes()[:-20_000])
     truths, problems = find_truths([photos, archive])
-    assert len(truths) >= 6 and len(problems) <= 1
+    assert len(truths) == 6 + 5 and len(problems) == 1 and "photos.tar" in problems[0]
     (tmp_path / "text.tar").write_text("Dear grandmother")
     truths, problems = find_truths([photos, tmp_path / "text.tar"])
     assert len(truths) == 6 and "text.tar" in problems[0]
@@ -78,6 +85,15 @@ def test_the_square_is_the_middle(tmp_path):
     assert (square[:, 4:-4] == [0, 255, 0]).all()
 
 
+def test_of_a_panorama_too(tmp_path):
+    """Ten times as wide as high, all but the middle square black."""
+    wide = np.zeros((100, 1000, 3), np.uint8)
+    wide[:, 450:550] = 255
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    square = np.asarray(Truth("a", tmp_path / "a.png").square(64))
+    assert (square[:, 4:-4] > 250).all()
+
+
 def test_protocols():
     truths = [Truth(f"n0{i % 3}/ILSVRC2012_val_{i:08}.JPEG", Path("x")) for i in range(6000)]
     truths = sorted(truths, key=lambda truth: truth.name)
@@ -87,6 +103,7 @@ def test_protocols():
     spread = choose_protocol(limit=3).choose(truths)
     assert [truths.index(t) for t in spread] == [0, 2000, 4000]
     assert choose_protocol(limit=3).choose(truths[:2]) == truths[:2]
+    assert [truths.index(t) for t in choose_protocol(limit=3).choose(truths[:5])] == [0, 1, 3], "spread over all"
     assert choose_protocol(size=128) == Protocol("all", 128)
     for wrong in ({"size": 128}, {"limit": 10}):
         with pytest.raises(ValueError, match="5000 photos at 256"):
