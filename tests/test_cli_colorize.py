@@ -179,12 +179,12 @@ def test_samples_that_cannot_be_written(tmp_path, monkeypatch):
 # As programs of their own.
 
 
-def script(*arguments, **options) -> subprocess.Popen:
+def script(*arguments, environment=None, **options) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, SCRIPT, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {}),
         # Whoever starts the tests in the background may have had SIGINT ignored, which is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
@@ -201,6 +201,17 @@ def test_the_script_and_a_name_that_is_no_text(photos, tmp_path, weights):
     assert stdout == os.fsencode(tmp_path / "out") + b"/" + name + b"\n"
     assert b"Traceback" not in stderr and b"bad \\udcff.jpg: not a photo" in stderr
     assert stderr.endswith(b"1 done, 1 failed\n")
+
+
+def test_names_that_the_terminal_has_no_letters_for(photos, tmp_path, weights):
+    """... as on Windows, where what goes into a file is not UTF-8."""
+    (photos / "a.png").rename(photos / "写真.png")
+    flags = ["--weights", weights, "--device=cpu", "--render-factor=4"]
+    running = script(photos, tmp_path / "out", *flags, environment={"PYTHONIOENCODING": "cp1252"})
+    stdout, stderr = running.communicate()
+    assert (running.returncode, stderr) == (0, b"1 done\n")
+    assert stdout.strip().endswith(rb"\u5199\u771f.png")
+    assert (tmp_path / "out" / "写真.png").exists()
 
 
 def test_interrupted_it_ends_with_130_and_whole_photos_only(photos, tmp_path, weights):

@@ -11,7 +11,7 @@ from deoldify_lite import Colorizer, color, device
 from deoldify_lite.colorize.engine import Engine, lower_precision
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator
-from deoldify_lite.photo import take_apart
+from deoldify_lite.photo import BadPhoto, take_apart
 from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,6 +75,14 @@ def test_photos_of_a_batch_do_not_see_one_another(greys):
     engine = Engine("lite", "cpu", "float32")
     together, alone = engine.chroma(greys), [engine.chroma([grey])[0] for grey in greys]
     assert max(np.abs(a - b).max() for a, b in zip(together, alone)) < 1e-4
+
+
+def test_what_is_no_number_becomes_no_picture(greys, monkeypatch):
+    engine = Engine("lite", "cpu", "float32")
+    nothing = torch.full((1, 2, 4, 4), torch.nan)
+    monkeypatch.setattr(engine.generator, "chroma", lambda x: nothing)
+    with pytest.raises(BadPhoto, match="no numbers for it in torch"):
+        engine.chroma(greys[:1])
 
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -474,6 +474,30 @@ def test_the_report_has_a_line_of_json_for_each_photo(source, target):
     assert third["notes"] == ["had colours or a tint of its own, which are replaced"]
 
 
+def test_photos_are_read_while_others_are_written(source, target, monkeypatch):
+    """One after the other, the first would wait for the third for ever."""
+    for name in ("a.png", "b.png", "c.png"):
+        photo(source / name)
+    third_is_read = threading.Event()
+    read, write = pipeline._read, pipeline._write
+
+    def reading(job, *rest):
+        outcome = read(job, *rest)
+        if job.input.name == "c.png":
+            third_is_read.set()
+        return outcome
+
+    def writing(job, *rest):
+        if job.input.name == "a.png":
+            assert third_is_read.wait(60)
+        return write(job, *rest)
+
+    monkeypatch.setattr(pipeline, "_read", reading)
+    monkeypatch.setattr(pipeline, "_write", writing)
+    monkeypatch.setattr(pipeline, "_like_shaped", lambda items: items[:1])  # each goes through the network alone
+    assert {result.status for result in colorized(source, target).values()} == {"done"}
+
+
 def test_without_a_report_nothing_happens():
     report_line(None, Result("a", "b", "done"))
 

@@ -990,6 +990,20 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     assert (tmp_path / name).read_text() == "old"
 
 
+def test_a_system_that_has_no_files_in_memory_writes_the_same(tmp_path, monkeypatch):
+    photo = Photo(noise(20, 30))
+    save_photo(no_colour(photo), photo, tmp_path / "a.jpg")
+
+    def refused(name):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "memfd_create", refused, raising=False)
+    save_photo(no_colour(photo), photo, tmp_path / "b.jpg")
+    monkeypatch.delattr(os, "memfd_create")
+    save_photo(no_colour(photo), photo, tmp_path / "c.jpg")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 @pytest.mark.skipif(resource is None, reason="no limit to the size of files on this system")
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.bmp", "a.tif", "a.webp", "a.avif", "a.jp2"])
 def test_what_the_disk_takes_only_in_part_is_never_taken_for_whole(tmp_path, name):

@@ -97,10 +97,16 @@ def test_deoldifys_generators_with_all_of_it(architecture, monkeypatch):
     monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
     torch.manual_seed(0)
     generator = trained_like(build_generator(architecture))
-    fast = use_winograd(fold(generator))
+    for module in generator.modules():
+        if isinstance(module, SelfAttention):
+            nn.init.constant_(module.gamma, 0.1)  # 0 at first, where it does nothing
+    monkeypatch.setattr(layers, "ROWS_AT_ONCE", 3)
+    fast = attend_by_rows(use_winograd(fold(copy.deepcopy(generator))))
     x = torch.randn(1, 3, 32, 64)
     with torch.inference_mode():
-        assert (fast.chroma(x) - generator.chroma(x)).abs().max() < 1e-4
+        assert (
+            fast.chroma(x) - generator.chroma(x)
+        ).abs().max() < 1e-3  # random weights, at the limits of the colours, multiply rounding
 
 
 @pytest.fixture
