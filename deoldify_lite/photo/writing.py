@@ -53,9 +53,9 @@ def save_photo(colour: np.ndarray | Image.Image, photo: Photo, path: Path) -> No
         else:
             pixels = np.dstack([colour, photo.alpha])
     with atomic_path(path) as temporary:
-        if kind in ("TIFF", "PNG"):
+        if write := {"TIFF": _write_tiff, "PNG": _write_png}.get(kind):
             with temporary.open("wb") as file:
-                {"TIFF": _write_tiff, "PNG": _write_png}[kind](file, pixels, metadata)
+                write(file, pixels, metadata)
         else:
             image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
             _save_8bit(image, temporary, kind, metadata)

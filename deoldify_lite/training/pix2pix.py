@@ -5,11 +5,9 @@ PatchGAN that looks at what was seen beside what was painted, both trained toget
 checkpoints and records of NoGAN training; docs/baselines.md says where they follow the documents.
 """
 
-import json
 import logging
 import math
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from .data import batch_index, jitter
 from .errors import TrainingDiverged
 from .grey import clean_grey
 from .recipes import GAN_LOSSES, PIXEL_LOSSES, Recipe
-from .run import Run, Stage, picture_grid, remembered_photos
+from .run import Run, Stage, log_rows, picture_grid, remembered_photos
 
 log = logging.getLogger(__name__)
 
@@ -276,12 +274,10 @@ def write_losses(run: Run, steps: int, draw: bool = True) -> None:
 def read_log(path: Path) -> list[dict[str, Any]]:
     "The rows of a log in the order of their steps. Where a run went back to an earlier step, what it did again counts."
     rows: list[dict[str, Any]] = []
-    for line in path.read_text().splitlines():
-        with suppress(ValueError):  # a line that a kill cut off
-            row = json.loads(line)
-            while rows and rows[-1]["step"] >= row["step"]:
-                rows.pop()
-            rows.append(row)
+    for row in log_rows(path):
+        while rows and rows[-1]["step"] >= row["step"]:
+            rows.pop()
+        rows.append(row)
     return rows
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +81,16 @@ class Run:
         index = members[spread(count, len(members))]
         truth = photos.crops(index, size, None, torch.Generator()).to(self.device)
         return clean_grey(truth), truth
+
+
+def log_rows(path: Path) -> Iterator[dict[str, Any]]:
+    "The rows of a run's `log.jsonl`, but for a line that a kill cut off."
+    for line in path.read_text().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        yield row
 
 
 def open_run(

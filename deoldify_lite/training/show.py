@@ -1,12 +1,13 @@
 "Training to look at, in a notebook: rows of pictures, curves of what a stage recorded."
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .run import log_rows
 
 
 def show_rows(rows: Mapping[str, Tensor], captions: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -32,8 +33,7 @@ def show_rows(rows: Mapping[str, Tensor], captions: Mapping[str, Sequence[str]] 
 def read_log(run_folder: Path, stage: str) -> list[dict[str, float]]:
     "What a stage recorded, a row for each step; of steps done again after a kill what came last."
     rows: dict[int, dict[str, float]] = {}
-    for line in (run_folder / "log.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    for row in log_rows(run_folder / "log.jsonl"):
         if row["stage"] == stage:
             rows[row["step"]] = rows.get(row["step"], {}) | row
     return [rows[step] for step in sorted(rows)]
