@@ -134,6 +134,14 @@ class Gan:
 
 
 @dataclass(frozen=True)
+class Finish:
+    "What is made of the generator that the last GAN phase gives. The defaults leave it alone."
+
+    blend: float = 1.0  # share of the phase that is kept: 0 is the weights before it, 1 those after it
+    colourfulness: float = 0.0  # share of real photos' that colours are brought up to; 0: they stay as they are
+
+
+@dataclass(frozen=True)
 class Schedule:
     "All of a NoGAN run."
 
@@ -147,6 +155,7 @@ class Schedule:
     grey: GreyVariety = field(default_factory=GreyVariety)
     generate: Generate = field(default_factory=Generate)
     gan: Gan = field(default_factory=Gan)
+    finish: Finish = field(default_factory=Finish)
     repeats: int = 1  # cycles of generation, critic and GAN
     weight_decay: float = 1e-3
     clip: float = 1.0  # largest norm of the gradient

@@ -75,9 +75,19 @@ class Lite(nn.Module):
             h = block(h, skip)
         return fit_size(head(shuffle(h)), x, "bilinear").float()
 
+    def bounded(self, raw: Tensor) -> Tensor:
+        "What the head makes -> Cb and Cr, in (-0.5, 0.5)."
+        return torch.sigmoid(raw) - 0.5
+
     def chroma(self, x: Tensor) -> Tensor:
         "Cb and Cr (N, 2, H, W), in (-0.5, 0.5), of a normalised grey picture (N, 3, H, W)."
-        return torch.sigmoid(self.raw(x)) - 0.5
+        return self.bounded(self.raw(x))
+
+    @torch.no_grad()
+    def scale_colours(self, gain: float) -> None:
+        "Multiply what the head makes by `gain`, for good: weak colours get that much stronger, strong ones less."
+        for parameter in self.layers[-1].parameters():
+            parameter.mul_(gain)
 
     def forward(self, x: Tensor) -> Tensor:
         grey = color.denormalize(x)

@@ -4,9 +4,9 @@
                 so, its encoder)
     generate    colorize a share of the photos with it
     critic      pretrain the critic on real against generated
-    gan         both against each other, briefly; choose the inflection point
+    gan         both against each other, briefly; choose the inflection point, and finish the generator
 
-The last three make a cycle, of which `schedule.repeats` are run. Each stage leaves its result in the run folder and is
+Generate, critic and gan make a cycle, of which `schedule.repeats` are run. Each stage leaves its result in the run folder and is
 skipped when that is there, so the same command goes on after any interruption.
 """
 
@@ -19,6 +19,7 @@ import torch
 from ..modeling.weights import read_safetensors, save_weights
 from .encoder import encoder_stage
 from .errors import StageMissing, TrainingError
+from .finish import check, finish
 from .gan import critic_after, train_gan, use_step
 from .run import Run, Stage
 from .stages import (
@@ -68,7 +69,8 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
 
 
 def _check_all(run: Run) -> None:
-    "Refuse a schedule that contradicts anything that is already done, before anything is touched."
+    "Refuse a schedule that cannot be, or contradicts anything that is already done, before anything is touched."
+    check(run.schedule)
     for i in range(len(run.schedule.encoder_stages)):
         _ = encoder_stage(run, i).is_done
     for i in range(len(run.schedule.generator_stages)):
@@ -88,14 +90,13 @@ def choose_step(run: Run, step: int) -> Path:
     last = _last_gan(run)
     if last is None:
         raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")
-    use_step(last, step)
+    use_step(_gan(run, last), step)
     return _publish(run)
 
 
-def _last_gan(run: Run) -> Stage | None:
-    "The newest GAN phase that is done."
-    cycles = range(run.schedule.repeats, 0, -1)
-    return next((stage for stage in (_gan(run, c) for c in cycles) if stage.is_done), None)
+def _last_gan(run: Run) -> int | None:
+    "The newest cycle whose GAN phase is done."
+    return next((c for c in range(run.schedule.repeats, 0, -1) if _gan(run, c).is_done), None)
 
 
 def _publish(run: Run) -> Path:
@@ -103,9 +104,12 @@ def _publish(run: Run) -> Path:
 
     The newest, not the one that was asked for last: calling an early stage again must not undo a later one's work.
     """
-    last = _last_gan(run)
-    weights = last.weights if last else pretrained_generator(run)
-    config, state = read_safetensors(weights)
+    cycle = _last_gan(run)
+    weights = _gan(run, cycle).weights if cycle else pretrained_generator(run)
+    if cycle:
+        config, state = finish(run, _generator_before(run, cycle), weights)
+    else:
+        config, state = read_safetensors(weights)
     save_weights(None, result(run), config=config, state=state, dtype=torch.float16)
     log.info("%s is the generator now (from %s)", result(run), weights)
     return result(run)

@@ -1,0 +1,93 @@
+"""What is made of the generator that the GAN phase gives, before it is anybody's to use.
+
+The phase is short and noisy: it gives colours variety and courage, and mistakes. Weights half-way between those before
+and after it keep most of the first and few of the second (Wortsman et al. 2022, arXiv:2109.01903), and a generator
+that is right more often can afford louder colours.
+"""
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .. import color
+from ..evaluate.metrics import colourfulness
+from ..files import write_atomically
+from ..modeling.generator import build_generator
+from ..modeling.weights import load_strictly, read_safetensors
+from ..schedule import Schedule
+from .batches import channels_last
+from .run import Run
+
+log = logging.getLogger(__name__)
+LOUDEST = 1.6  # beyond, what is wrong is louder than what is right
+
+
+def finish(run: Run, before: Path, after: Path) -> tuple[dict, dict[str, Tensor]]:
+    """Description and weights of the finished generator, from those `before` and `after` the GAN phase.
+
+    What was done to them is written to `finish.json` in the run folder.
+    """
+    spec = run.schedule.finish
+    config, state = read_safetensors(after)
+    if spec.blend != 1:
+        state = blend(read_safetensors(before)[1], state, spec.blend)
+    report = {"from": str(after.relative_to(run.folder)), "blend": spec.blend}
+    if spec.colourfulness:
+        generator = build_generator(**config)
+        load_strictly(generator, state, after)
+        report |= louder(run, generator)
+        state = generator.state_dict()
+    write_atomically(run.folder / "finish.json", json.dumps(report, indent=1) + "\n")
+    log.info("finish: %s", report)
+    return config, state
+
+
+def check(schedule: Schedule) -> None:
+    """Refuse what cannot be done, before anything is trained.
+
+    Raises:
+        ValueError: a share out of range, or colours to be scaled of a generator that predicts whole pictures.
+    """
+    spec, name = schedule.finish, schedule.networks.generator
+    for field, value in asdict(spec).items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"finish.{field} is a share, from 0 to 1, not {value:g}")
+    if spec.colourfulness and name != "lite":
+        raise ValueError(f"finish.colourfulness is for lite, which predicts chroma, not for {name}; set it to 0")
+
+
+def blend(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    "Weights on the way from `before` (`share` 0) to `after` (1)."
+    return {k: torch.lerp(before[k], v, share) if v.is_floating_point() else v for k, v in after.items()}
+
+
+@torch.inference_mode()
+def louder(run: Run, generator: nn.Module) -> dict[str, float]:
+    """Scale the head of a generator that predicts chroma, in place, until its results are as colourful as is wanted.
+
+    Wanted is a share of the truth's mean colourfulness, on validation photos at the size that the generator was last
+    trained at. The head is scaled before its sigmoid, so that colours that are strong already gain least; by
+    `LOUDEST` at most, and never made duller. Returns figures: the gain and the colourfulness before and after it.
+    """
+    spec, size = run.schedule.finish, run.schedule.generator_stages[-1].size
+    greys, truth = run.fixed_batch(size, run.schedule.gan.score_photos)
+    generator = generator.to(run.device, memory_format=torch.channels_last).eval()
+    raw = torch.cat([generator.raw(channels_last(grey)) for grey in greys.split(16)])
+    luma = color.luma(truth)
+
+    def colour(gain: float) -> float:
+        rgb = color.merge(luma, generator.bounded(gain * raw)).clamp(0, 1)
+        return float(colourfulness(rgb).mean())
+
+    wanted = spec.colourfulness * float(colourfulness(truth).mean())
+    low, high = 1.0, LOUDEST
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (middle, high) if colour(middle) < wanted else (low, middle)
+    gain = round(low, 3)
+    generator.scale_colours(gain)
+    return {"gain": gain, "wanted": wanted, "colourfulness_before": colour(1.0), "colourfulness": colour(gain)}

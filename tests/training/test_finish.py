@@ -1,0 +1,109 @@
+"""Blending weights and scaling colours after the GAN phase."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from deoldify_lite import color
+from deoldify_lite.evaluate.metrics import colourfulness
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.weights import load_generator, read_safetensors, save_weights
+from deoldify_lite.schedule import Finish
+from deoldify_lite.training.finish import LOUDEST, blend, check, finish
+from deoldify_lite.training.nogan import run_nogan
+
+
+def generator(seed: int, head: float = 1.0) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    network = build_generator("lite", "test_efficientnet").eval()
+    network.scale_colours(head)
+    return network
+
+
+@pytest.fixture
+def two(run):
+    """Weights before and after a GAN phase, in the run's folder."""
+    run.folder.mkdir(parents=True)
+    paths = run.folder / "before.safetensors", run.folder / "after.safetensors"
+    for seed, path in enumerate(paths):
+        save_weights(generator(seed), path)
+    return paths
+
+
+def finished(run, two, **spec) -> tuple[torch.nn.Module, dict]:
+    run.schedule = replace(run.schedule, finish=Finish(**spec))
+    config, state = finish(run, *two)
+    save_weights(None, run.folder / "out.safetensors", config=config, state=state)
+    return load_generator(run.folder / "out.safetensors"), json.loads((run.folder / "finish.json").read_text())
+
+
+def test_by_default_it_is_what_the_gan_phase_gave(run, two):
+    before, after = (read_safetensors(path)[1] for path in two)
+    _, state = finish(run, *two)
+    assert state.keys() == after.keys() and all(torch.equal(v, after[k]) for k, v in state.items())
+    assert any(not torch.equal(v, before[k]) for k, v in state.items())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_weights_lie_between_before_and_after(share):
+    ends = {"w": torch.zeros(3), "count": torch.tensor(5)}, {"w": torch.full((3,), 2.0), "count": torch.tensor(9)}
+    mixed = blend(*ends, share)
+    assert mixed["w"].tolist() == [2 * share] * 3 and int(mixed["count"]) == 9
+
+
+def test_colours_are_brought_up_to_a_share_of_real_ones(run, two):
+    """By the network itself: what comes out of the file is as colourful as was asked for, by a gain within the limit."""
+    greys, truth = run.fixed_batch(run.schedule.generator_stages[-1].size, run.schedule.gan.score_photos)
+
+    def colour(network):
+        with torch.inference_mode():
+            return float(colourfulness(color.merge(color.luma(truth), network.chroma(greys)).clamp(0, 1)).mean())
+
+    plain = colour(load_generator(two[1]))
+    share = 1.2 * plain / float(colourfulness(truth).mean())
+    louder, report = finished(run, two, colourfulness=share)
+    assert 1 < report["gain"] < LOUDEST
+    assert colour(louder) == pytest.approx(1.2 * plain, rel=0.01)
+    assert report["colourfulness"] == pytest.approx(colour(louder), rel=1e-3)
+
+
+def test_colours_are_never_made_duller_nor_louder_than_the_limit(run, two):
+    save_weights(generator(1, head=0.01), two[1])
+    _, report = finished(run, two, colourfulness=0.9)
+    assert report["gain"] == pytest.approx(LOUDEST, abs=0.01)
+    save_weights(generator(1, head=50.0), two[1])
+    _, report = finished(run, two, colourfulness=0.01)
+    assert report["gain"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("spec", "network", "message"),
+    [
+        ({"blend": 1.5}, "lite", "finish.blend is a share"),
+        ({"colourfulness": -0.1}, "lite", "finish.colourfulness is a share"),
+        ({"colourfulness": 0.7}, "lite-rgb", "not for lite-rgb"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_training(run, spec, network, message):
+    networks = replace(run.schedule.networks, generator=network)
+    run.schedule = replace(run.schedule, finish=Finish(**spec), networks=networks)
+    with pytest.raises(ValueError, match=message):
+        check(run.schedule)
+    with pytest.raises(ValueError, match=message):
+        run_nogan(run)
+    assert not run.folder.exists()
+
+
+def test_a_finished_run_can_be_finished_otherwise(run):
+    """The setting belongs to no stage, so nothing is trained again."""
+    result = run_nogan(run)
+    trained = {p: p.stat().st_mtime_ns for p in run.folder.rglob("weights.safetensors")}
+    run.schedule = replace(run.schedule, finish=Finish(blend=0.0))
+    assert run_nogan(run) == result
+    last = run.schedule.generator_stages[-1].name
+    before = load_generator(run.folder / f"generator/{len(run.schedule.generator_stages)}-{last}/weights.safetensors")
+    ours = load_generator(result).state_dict()
+    assert all(torch.equal(v.half(), ours[k].half()) for k, v in before.state_dict().items() if v.is_floating_point())
+    assert trained == {p: p.stat().st_mtime_ns for p in run.folder.rglob("weights.safetensors")}
