@@ -6,8 +6,8 @@
     critic      pretrain the critic on real against generated
     gan         both against each other, briefly; choose the inflection point, and finish the generator
 
-Generate, critic and gan make a cycle, of which `schedule.repeats` are run. Each stage leaves its result in the run folder and is
-skipped when that is there, so the same command goes on after any interruption.
+Generate, critic and gan make a cycle, of which `schedule.repeats` are run. Each stage leaves its result in the run
+folder and is skipped when that is there, so the same command goes on after any interruption.
 """
 
 import logging

@@ -54,7 +54,7 @@ def test_weights_lie_between_before_and_after(share):
 
 
 def test_colours_are_brought_up_to_a_share_of_real_ones(run, two):
-    """By the network itself: what comes out of the file is as colourful as was asked for, by a gain within the limit."""
+    """By the network itself: what the file gives is as colourful as was asked for, by a gain within the limit."""
     greys, truth = run.fixed_batch(run.schedule.generator_stages[-1].size, run.schedule.gan.score_photos)
 
     def colour(network):
