@@ -1,7 +1,8 @@
-"""Make the docs' pictures from the sample photos: before_after.jpg and options.jpg, or comparison.jpg.
+"""Make the docs' pictures from photos that come with libraries.
 
-python scripts/make_pictures.py                                   with the weights in the package
-python scripts/make_pictures.py --compare NAME=WEIGHTS --compare NAME=WEIGHTS
+python scripts/make_pictures.py                         before_after.jpg and options.jpg, by the weights in the package
+python scripts/make_pictures.py --card lite             lite/photos.jpg of the model card (pip install scikit-image)
+python scripts/make_pictures.py --compare NAME=WEIGHTS --compare NAME=WEIGHTS     comparison.jpg
 """
 
 import io
@@ -27,8 +28,14 @@ def main(
         list[str] | None, typer.Option(metavar="NAME=WEIGHTS", help="Instead, put these generators side by side.")
     ] = None,
     render_factor: Annotated[int | None, typer.Option(help="Of those among them that are files.")] = None,
+    card: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Instead, the picture of this one's model card.")
+    ] = None,
 ) -> None:
     "Write pictures, and print where they are."
+    if card:
+        write(docs / card / "photos.jpg", of_model_card(card))
+        return
     truth = [Image.open(path).convert("RGB") for path in sample_photos().values()]
     grey = [photo.convert("L") for photo in truth]
     if compare:
@@ -39,6 +46,17 @@ def main(
     rows = {"the input": grey, "what deoldify-lite colorize makes of it": colour, "as it was taken": truth}
     write(docs / "before_after.jpg", sheet(rows, height=240))
     write(docs / "options.jpg", options(colorizer, colour, grey))
+
+
+def of_model_card(weights: str) -> Image.Image:
+    "What a generator makes of photos in which there are things that it knows and things that it does not."
+    from skimage import data
+
+    taken = (data.astronaut, data.coffee, data.cat, data.rocket, data.retina)
+    truth = [Image.fromarray(photo()).convert("RGB") for photo in taken]
+    grey = [photo.convert("L") for photo in truth]
+    rows = {"the input": grey, f"what {weights} makes of it": colorize(Colorizer(weights), grey)}
+    return sheet(rows | {"as it was taken": truth}, height=150)
 
 
 def side_by_side(

@@ -14,7 +14,7 @@ from .engine import Engine
 
 # The network's working size that gives the best colours, in units of 16 pixels (see docs/experiments.md); the pix2pix
 # family sees photos at the size that it was trained on.
-RENDER_FACTORS = {"lite": 8, "lite-rgb": 8, "deep": 35, "wide": 35}
+RENDER_FACTORS = {"lite": 12, "lite-rgb": 12, "deep": 35, "wide": 35}
 LONGEST = 4  # times the side of the square of the same area
 
 

@@ -85,7 +85,7 @@ class GanPhase:
         self.generator, self.critic = generator, critic
         self.painter = Painter(generator, run.precision)
         self.judge = InPrecision(critic, run.precision)
-        self.feature_loss = feature_loss(run, self.spec.size, window=self.spec.window)
+        self.feature_loss = feature_loss(run, self.spec.size, window=self.spec.window, vivid=self.spec.vivid)
         self.encoder = generator.encoder.requires_grad_(False)  # what it knows of ImageNet must not drift
         rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
         decoder = [p for p in generator.parameters() if p.requires_grad]

@@ -1,6 +1,7 @@
 """What the fits of all stages have in common: a fastai Learner with exact steps, and one cycle through them."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,10 +37,11 @@ class InPrecision(nn.Module):
             return self.network(*inputs)
 
 
-def feature_loss(run: Run, size: int, scale: float = 1.0, window: float = 1.0) -> "LossInPrecision":
-    "The schedule's feature loss for crops of `size`; `scale` and `window` as in `FeatureLoss`."
-    rarity = colour_weights(run, size) if run.schedule.loss.rare else None
-    return LossInPrecision(FeatureLoss(run.schedule.loss, scale, window, rarity).to(run.device), run.precision)
+def feature_loss(run: Run, size: int, scale: float = 1.0, window: float = 1.0, vivid: float = 1.0) -> "LossInPrecision":
+    "The schedule's loss for crops of `size`; `scale`, `window` as in `FeatureLoss`, `vivid` a factor on `loss.vivid`."
+    loss = replace(run.schedule.loss, vivid=vivid * run.schedule.loss.vivid)
+    rarity = colour_weights(run, size) if loss.rare else None
+    return LossInPrecision(FeatureLoss(loss, scale, window, rarity).to(run.device), run.precision)
 
 
 class LossInPrecision:

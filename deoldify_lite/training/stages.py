@@ -99,7 +99,7 @@ def generator_learner(run: Run, i: int, weights: Path | None = None) -> StageLea
     stage, spec, schedule = generator_stage(run, i), run.schedule.generator_stages[i], run.schedule
     stage.seed_globally(-1)
     painter = Painter(trainable_generator(run, weights), run.precision)
-    loss = feature_loss(run, spec.size, spec.features, spec.window)
+    loss = feature_loss(run, spec.size, spec.features, spec.window, spec.vivid)
     learn = make_learner(
         stage,
         "generator",

@@ -1,6 +1,7 @@
 """Losses, scores and the choice of the inflection point."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from deoldify_lite.training.inflection import Scorer, choose, draw_curve
 from deoldify_lite.training.learner import feature_loss
 from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss
 from deoldify_lite.training.rarity import boxes, colour_weights
+from deoldify_lite.training.stages import generator_learner
 
 UNTRAINED = Loss(network="untrained", pixel=1.0, features=(1.0, 1.0, 1.0))
 
@@ -52,6 +54,15 @@ def test_vivid_counts_colourful_pixels_for_more():
         loss = FeatureLoss(Loss(network="untrained", features=(), vivid=vivid))
         ratio = float(loss(truth + left, truth) / loss(truth + right, truth))
         assert ratio == pytest.approx(expected) if expected else ratio > 2
+
+
+def test_a_stage_can_ask_for_more_vivid_colours(run):
+    """Its factor multiplies the schedule's own weight, in its Learner's loss and nowhere else."""
+    stages = [replace(stage, vivid=3.0) for stage in run.schedule.generator_stages[:1]]
+    run.schedule = replace(run.schedule, loss=replace(run.schedule.loss, vivid=2.0), generator_stages=tuple(stages))
+    run.keep()
+    assert generator_learner(run, 0).loss_func.loss.loss.vivid == 6.0
+    assert feature_loss(run, 32).loss.loss.vivid == 2.0
 
 
 def test_gan_losses_are_what_they_should_be_at_the_ends():
