@@ -283,8 +283,6 @@ def _presets() -> dict[str, Schedule]:
             GeneratorStage("64", 64, 32, 5e-4, 5e-5, pct_start=0.1),
             GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
             GeneratorStage("128", 128, 16, 3e-4, 3e-5, pct_start=0.1, epochs=1.5, window=0.5),
-            # What is certain by now gains courage: an L1 loss that counts colourful pixels for much more.
-            GeneratorStage("128-vivid", 128, 16, 1e-4, 1e-5, pct_start=0.1, epochs=0.34, window=0.5, vivid=5.0),
         ),
         critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
         gan=Gan(
@@ -296,9 +294,8 @@ def _presets() -> dict[str, Schedule]:
             save_every=20,
             ema=0.95,
             feature=1.0,
-            vivid=5.0,
         ),
-        finish=Finish(blend=0.5, colourfulness=0.7),
+        finish=Finish(blend=0.5, colourfulness=0.66),
     )
     return {
         "artistic": _deoldify(
@@ -333,7 +330,6 @@ def _presets() -> dict[str, Schedule]:
                 GeneratorStage("64-pixels", 64, 32, 1e-3, 3e-4, pct_start=0.2, epochs=1.5, features=0.0),
                 GeneratorStage("64", 64, 32, 5e-4, 1e-4, pct_start=0.1, epochs=0.75, window=0.75),
                 GeneratorStage("96", 96, 16, 3e-4, 5e-5, pct_start=0.1, epochs=0.5, window=0.5),
-                GeneratorStage("128-vivid", 128, 16, 1e-4, 1e-5, pct_start=0.1, epochs=0.34, window=0.5, vivid=5.0),
             ),
             critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
             gan=replace(lite.gan, size=96, window=0.5),

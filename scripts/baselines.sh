@@ -14,12 +14,14 @@ photos=${1:?PHOTOS: a folder of photos or of tar archives}
 validation=${2:?VALIDATION: photos or a tar archive to judge on}
 here=$(dirname "$0")
 
-# Presentations: 2,200 on pixels, 1,200 on features, 700 to the critic alone, 700 and 1,100 to both networks in turns.
+# Presentations: 2,450 on pixels, 1,600 on features, 500 to the critic alone, 500 and 700 to both networks in turns. With
+# so few, small batches: what counts is the number of steps.
 python "$here/nogan.py" --preset lite --photos "$photos" --run runs/nogan@6000 --set "generator_stages=[
-    {name: pixels, size: 64, batch: 32, lr: 1.0e-3, lr_encoder: 1.0e-4, pct_start: 0.2, epochs: 0.18, features: 0.0},
-    {name: features, size: 64, batch: 32, lr: 5.0e-4, lr_encoder: 5.0e-5, pct_start: 0.1, epochs: 0.1}]" \
-    --set "critic_stages=[{name: '64', size: 64, batch: 32, lr: 5.0e-4, epochs: 2.0}]" \
-    --set generate.share=0.03 --set gan.size=64 --set gan.share=0.06 --set gan.save_every=10
+    {name: pixels, size: 64, batch: 8, lr: 7.0e-4, lr_encoder: 2.0e-4, pct_start: 0.2, epochs: 0.2, features: 0.0},
+    {name: features, size: 64, batch: 8, lr: 4.0e-4, lr_encoder: 1.0e-4, pct_start: 0.1, epochs: 0.13}]" \
+    --set "critic_stages=[{name: '64', size: 64, batch: 16, lr: 5.0e-4, epochs: 2.0}]" \
+    --set generate.share=0.02 --set gan.size=64 --set gan.share=0.04 --set gan.save_every=10 \
+    --set finish.colourfulness=0.55
 
 train() {
     recipe=$1
@@ -46,10 +48,16 @@ judge() { # exits with 1 where a photo had to be left out
     python "$here/evaluate.py" "$validation" --features tf_efficientnet_lite0 "$@" || [ $? -eq 1 ]
 }
 judge --weights "$@" --render-factor 4 --out runs/comparison/equal
-judge --weights lite --out runs/comparison/lite
-python "$here/compare.py" runs/comparison/equal/metrics.json runs/comparison/lite/metrics.json --apart lite
-
 set -- "$@" lite=lite
+before=runs/lite/generator/5-128/weights.safetensors # where that was trained here
+if [ -f "$before" ]; then
+    judge --weights "lite, before the GAN phase=$before" lite --out runs/comparison/lite
+else
+    judge --weights lite --out runs/comparison/lite
+fi
+python "$here/compare.py" runs/comparison/equal/metrics.json runs/comparison/lite/metrics.json --apart lite \
+    --apart "lite, before the GAN phase"
+
 for named in "$@"; do
     shift
     set -- "$@" --compare "$named"
