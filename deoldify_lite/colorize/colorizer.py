@@ -12,7 +12,7 @@ from ..photo import Photo, merge_for_jpeg, take_apart, to_8bit
 from . import original
 from .engine import Engine
 
-# The network's working size that gives the best colours, in units of 16 pixels (see docs/experiments.md); the pix2pix
+# The network's working size that gives the best colours, in units of 16 pixels (see docs/model_card.md); the pix2pix
 # family sees photos at the size that it was trained on.
 RENDER_FACTORS = {"lite": 12, "lite-rgb": 12, "deep": 35, "wide": 35}
 LONGEST = 4  # times the side of the square of the same area
