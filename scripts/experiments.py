@@ -92,7 +92,7 @@ def table(question: dict, runs: Path) -> str:
     lines = [
         f"### {question['title']}",
         question["about"],
-        figuresmarkdown_table([(name, runs / folder_name(name)) for name in names]),
+        figures_table([(name, runs / folder_name(name)) for name in names]),
         "\n".join(
             f"- {name}: `--set {' --set '.join(shlex.quote(c) for c in overrides(changes))}`"
             for name, changes in question["runs"].items()
@@ -102,7 +102,7 @@ def table(question: dict, runs: Path) -> str:
     return "\n\n".join(lines)
 
 
-def figuresmarkdown_table(rows: list[tuple[str, Path]]) -> str:
+def figures_table(rows: list[tuple[str, Path]]) -> str:
     "A row for each experiment: what it cost, and its figures, or dashes where it has not been made."
     from deoldify_lite.evaluate.comparison import markdown_table
     from deoldify_lite.evaluate.figures import text

@@ -35,7 +35,7 @@ def test_the_network_is_bare():
         if isinstance(module, nn.Conv2d):
             assert module.weight.is_contiguous(memory_format=torch.channels_last)
     types = [module.weight.dtype for module in network.modules() if isinstance(module, nn.Conv2d)]
-    assert types == [torch.float32, *[torch.bfloat16] * (len(types) - 1)], "the first is sensitive to rounding"
+    assert types == [*[torch.float32] * 3, *[torch.bfloat16] * (len(types) - 3)], "the first are sensitive to rounding"
     kept, plain = (
         sum(isinstance(m, nn.BatchNorm2d) for m in each.modules()) for each in (network, load_generator("lite"))
     )
@@ -52,18 +52,14 @@ def test_in_float32_the_numbers_are_those_of_the_plain_network(greys):
 
 
 def test_in_bfloat16_the_pictures_are_those_of_float32():
-    """At most four levels apart on 97 % of the values.
-
-    The aim is two on 99 %. Generators keep it until their GAN phase, which makes them more sensitive to rounding,
-    wherever in the network that is; with the weights that ship, large dark backgrounds move by three.
-    """
+    "At most two levels apart on 99 % of the values."
     exact, quick = (Colorizer("lite", "cpu", precision) for precision in ("float32", "bfloat16"))
     for path in sample_photos().values():
         grey = Image.open(path).convert("L")
         grey.thumbnail((512, 512))
         photo = take_apart(grey)
         a, b = (colorizer.colorize_photo(photo).astype(int) for colorizer in (exact, quick))
-        assert (np.abs(a - b) <= 4).mean() >= 0.97
+        assert (np.abs(a - b) <= 2).mean() >= 0.99
 
 
 @pytest.mark.parametrize("architecture", ["deep", "wide"])
@@ -72,7 +68,8 @@ def test_deoldifys_generators_run_in_bfloat16(architecture):
     with torch.device("meta"):
         network = lower_precision(build_generator(architecture), torch.bfloat16)
         assert network.chroma(torch.empty(1, 3, 40, 64)).shape == (1, 2, 40, 64)
-    assert sum(p.dtype == torch.float32 for p in network.parameters()) == 1
+    kept = [path for path, p in network.named_parameters() if p.dtype == torch.float32]
+    assert kept == ["layers.0.0.weight", "layers.0.1.weight", "layers.0.1.bias"], "convolution and BatchNorm"
 
 
 def test_photos_of_a_batch_do_not_see_one_another(greys):

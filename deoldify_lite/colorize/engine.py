@@ -65,22 +65,27 @@ class Engine:
 
 
 def lower_precision(network: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Bring a network, in place, to `dtype`, all but its first convolution and its input. Returns the network.
+    """Bring a network, in place, to `dtype`, all but its input and its encoder's beginning. Returns the network.
 
-    A first convolution that has learned from colours finds the same grey in all three channels, where its weights
-    nearly cancel: what rounding takes from them, little as it is, shows in the colours. It is a small part of the work.
+    What is flat in a grey picture is one value to the network: rounded early, all of it is off by the same, and whole
+    backgrounds change their colour. Behind the first feature map errors are many and small, and even out. The layers
+    up to there, a hundredth of the work, are those that an encoder names in `beginning`; for others it is the first
+    convolution, whose weights nearly cancel on three channels that are the same.
     """
-    path = next(path for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
-    parent, name = network.get_submodule(path.rpartition(".")[0]), path.rpartition(".")[2]
-    first = _Exact(getattr(parent, name), dtype).eval()
-    setattr(parent, name, nn.Identity())  # out of the way of the rounding
+    encoder = next((module for module in network.modules() if hasattr(module, "beginning")), network)
+    first_convolution = (path for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
+    paths = getattr(encoder, "beginning", None) or (next(first_convolution),)
+    exact = {path: encoder.get_submodule(path) for path in paths}
+    for path in paths:
+        encoder.set_submodule(path, nn.Identity())  # out of the way of the rounding
     network.to(dtype)
-    setattr(parent, name, first)
+    for path, layer in exact.items():
+        encoder.set_submodule(path, _Rounded(layer, dtype).eval() if path == paths[-1] else layer)
     return network
 
 
-class _Exact(nn.Module):
-    "A float32 layer at the beginning of a network of another type."
+class _Rounded(nn.Module):
+    "The last layer in float32 before those of another type."
 
     def __init__(self, layer: nn.Module, dtype: torch.dtype):
         super().__init__()

@@ -1,7 +1,8 @@
 """Encoders by name: ResNets, EfficientNet-Lites, and whatever torchvision and timm have besides.
 
 An encoder maps a normalised picture (N, 3, H, W) to a list of feature maps, finest first; the last is the input of
-the decoder's middle, the others are its skip connections. `encoder.feature_maps` lists channels and stride of each.
+the decoder's middle, the others are its skip connections. `encoder.feature_maps` lists channels and stride of each;
+`encoder.beginning`, where there is one, the paths of the layers that make the first.
 """
 
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ class ResNetEncoder(nn.Sequential):
     "A ResNet without its pooling and classifier. Features after the stem's ReLU and after each layer."
 
     taps = (2, 4, 5, 6, 7)
+    beginning = ("0", "1", "2")
 
     def __init__(self, name: str):
         super().__init__(*(resnet(name) if name in RESNETS else _torchvision_resnet(name)))
@@ -39,6 +41,7 @@ class BackboneEncoder(nn.Module):
         if name in EFFICIENTNETS:
             self.model, self.mean, self.std = EfficientNetLite(name), (0.5,) * 3, (0.5,) * 3
             self.feature_maps = list(zip(self.model.widths, STRIDES))
+            self.beginning = ("model.conv_stem", "model.bn1", "model.blocks.0")
         else:
             import timm
 
