@@ -140,6 +140,7 @@ class Finish:
     "What is made of the generator that the last GAN phase gives. The defaults leave it alone."
 
     blend: float = 1.0  # share of the phase that is kept: 0 is the weights before it, 1 those after it
+    statistics: int = 0  # training photos to measure the decoder's BatchNorms on anew; 0: they stay as they are
     colourfulness: float = 0.0  # share of real photos' that colours are brought up to; 0: they stay as they are
 
 
@@ -283,6 +284,8 @@ def _presets() -> dict[str, Schedule]:
             GeneratorStage("64", 64, 32, 5e-4, 5e-5, pct_start=0.1),
             GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
             GeneratorStage("128", 128, 16, 3e-4, 3e-5, pct_start=0.1, epochs=1.5, window=0.5),
+            # What is colourful counts for more at last, so that colours need not be brought up as far in the end.
+            GeneratorStage("128-vivid", 128, 16, 1e-4, 1e-5, pct_start=0.1, epochs=0.34, window=0.5, vivid=5.0),
         ),
         critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
         gan=Gan(
@@ -294,8 +297,9 @@ def _presets() -> dict[str, Schedule]:
             save_every=20,
             ema=0.95,
             feature=1.0,
+            vivid=5.0,
         ),
-        finish=Finish(blend=0.5, colourfulness=0.66),
+        finish=Finish(blend=0.35, statistics=512, colourfulness=0.66),
     )
     return {
         "artistic": _deoldify(
@@ -332,7 +336,7 @@ def _presets() -> dict[str, Schedule]:
                 GeneratorStage("96", 96, 16, 3e-4, 5e-5, pct_start=0.1, epochs=0.5, window=0.5),
             ),
             critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
-            gan=replace(lite.gan, size=96, window=0.5),
+            gan=replace(lite.gan, window=0.5, vivid=1.0),
         ),
         "finetune": Schedule(
             preset="finetune",

@@ -21,7 +21,7 @@ python "$here/nogan.py" --preset lite --photos "$photos" --run runs/nogan@6000 -
     {name: features, size: 64, batch: 8, lr: 4.0e-4, lr_encoder: 1.0e-4, pct_start: 0.1, epochs: 0.13}]" \
     --set "critic_stages=[{name: '64', size: 64, batch: 16, lr: 5.0e-4, epochs: 2.0}]" \
     --set generate.share=0.02 --set gan.size=64 --set gan.share=0.04 --set gan.save_every=10 \
-    --set finish.colourfulness=0.55
+    --set gan.vivid=1.0 --set finish.blend=0.5 --set finish.statistics=0 --set finish.colourfulness=0.55
 
 train() {
     recipe=$1
@@ -49,7 +49,7 @@ judge() { # exits with 1 where a photo had to be left out
 }
 judge --weights "$@" --render-factor 4 --out runs/comparison/equal
 set -- "$@" lite=lite
-before=runs/lite/generator/5-128/weights.safetensors # where that was trained here
+before=runs/lite/generator/6-128-vivid/weights.safetensors # where that was trained here
 if [ -f "$before" ]; then
     judge --weights "lite, before the GAN phase=$before" lite --out runs/comparison/lite
 else

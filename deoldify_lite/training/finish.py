@@ -1,17 +1,18 @@
 """What is made of the generator that the GAN phase gives, before it is anybody's to use.
 
 The phase is short and noisy: it gives colours variety and courage, and mistakes. Weights half-way between those before
-and after it keep most of the first and few of the second (Wortsman et al. 2022, arXiv:2109.01903), and a generator
-that is right more often can afford louder colours.
+and after it keep most of the first and few of the second (Wortsman et al. 2022, arXiv:2109.01903). What BatchNorm
+knows of the two is not true of their mean, so it is measured anew (Izmailov et al. 2018, arXiv:1803.05407). And a
+generator that is right more often can afford louder colours.
 """
 
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import color
 from ..evaluate.metrics import colourfulness
@@ -19,11 +20,14 @@ from ..files import write_atomically
 from ..modeling.generator import build_generator
 from ..modeling.weights import load_strictly, read_safetensors
 from ..schedule import Schedule
+from ..sources import spread
 from .batches import channels_last
+from .grey import clean_grey
 from .run import Run
 
 log = logging.getLogger(__name__)
 LOUDEST = 1.6  # beyond, what is wrong is louder than what is right
+BATCH = 32
 
 
 def finish(run: Run, before: Path, after: Path) -> tuple[dict, dict[str, Tensor]]:
@@ -36,10 +40,14 @@ def finish(run: Run, before: Path, after: Path) -> tuple[dict, dict[str, Tensor]
     if spec.blend != 1:
         state = blend(read_safetensors(before)[1], state, spec.blend)
     report = {"from": str(after.relative_to(run.folder)), "blend": spec.blend}
-    if spec.colourfulness:
+    if spec.statistics or spec.colourfulness:
         generator = build_generator(**config)
         load_strictly(generator, state, after)
-        report |= louder(run, generator)
+        generator = generator.to(run.device, memory_format=torch.channels_last).eval()
+        if spec.statistics:
+            report["statistics"] = restate(run, generator)
+        if spec.colourfulness:
+            report |= louder(run, generator)
         state = generator.state_dict()
     write_atomically(run.folder / "finish.json", json.dumps(report, indent=1) + "\n")
     log.info("finish: %s", report)
@@ -53,9 +61,11 @@ def check(schedule: Schedule) -> None:
         ValueError: a share out of range, or colours to be scaled of a generator that predicts whole pictures.
     """
     spec, name = schedule.finish, schedule.networks.generator
-    for field, value in asdict(spec).items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"finish.{field} is a share, from 0 to 1, not {value:g}")
+    for share in ("blend", "colourfulness"):
+        if not 0 <= (value := getattr(spec, share)) <= 1:
+            raise ValueError(f"finish.{share} is a share, from 0 to 1, not {value:g}")
+    if spec.statistics < 0:
+        raise ValueError(f"finish.statistics is a number of photos, not {spec.statistics}")
     if spec.colourfulness and name != "lite":
         raise ValueError(f"finish.colourfulness is for lite, which predicts chroma, not for {name}; set it to 0")
 
@@ -63,6 +73,35 @@ def check(schedule: Schedule) -> None:
 def blend(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     "Weights on the way from `before` (`share` 0) to `after` (1)."
     return {k: torch.lerp(before[k], v, share) if v.is_floating_point() else v for k, v in after.items()}
+
+
+@torch.no_grad()
+def restate(run: Run, generator: nn.Module) -> int:
+    """Measure means and variances of the decoder's BatchNorms again, in place, on training photos as they are.
+
+    The encoder's weights did not move in the GAN phase, and its statistics stay. The photos have the size that the
+    generator was last trained at. Returns how many there were.
+    """
+    size = run.schedule.generator_stages[-1].size
+    photos = run.pack(size)
+    members = run.split(photos).train
+    index = members[spread(run.schedule.finish.statistics, len(members))]
+    own = set(generator.modules()) - set(generator.encoder.modules())
+    norms = [module for module in own if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean of all batches
+        norm.train()
+    # In an order of its own, since neighbours in the list come from one folder and are alike.
+    order = torch.randperm(len(index), generator=torch.Generator().manual_seed(run.schedule.seed))
+    for batch in index[order].split(BATCH):
+        truth = photos.crops(batch, size, None, torch.Generator()).to(run.device)
+        generator.chroma(channels_last(clean_grey(truth)))
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+        norm.eval()
+    return len(index)
 
 
 @torch.inference_mode()
@@ -75,7 +114,6 @@ def louder(run: Run, generator: nn.Module) -> dict[str, float]:
     """
     spec, size = run.schedule.finish, run.schedule.generator_stages[-1].size
     greys, truth = run.fixed_batch(size, run.schedule.gan.score_photos)
-    generator = generator.to(run.device, memory_format=torch.channels_last).eval()
     raw = torch.cat([generator.raw(channels_last(grey)) for grey in greys.split(16)])
     luma = color.luma(truth)
 

@@ -53,7 +53,8 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     keep_start(run.folder, run.schedule.networks)
     if stage in ("generator", "all"):
         pretrain_generator(run)
-        _publish(run)
+        if stage == "generator" or _last_gan(run) is None:
+            _publish(run)
     if stage == "generator":
         return result(run)
     for cycle in _cycles(run, stage):
@@ -64,7 +65,8 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
             pretrain_critic(run, cycle, _generated(run, cycle), _critic_before(run, cycle))
         if stage in ("gan", "all"):
             train_gan(run, cycle, start, _critic(run, cycle))
-            _publish(run)
+            if cycle == _last_gan(run):  # of a run that is done, all others are older
+                _publish(run)
     return result(run)
 
 

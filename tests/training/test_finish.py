@@ -11,7 +11,9 @@ from deoldify_lite.evaluate.metrics import colourfulness
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator, read_safetensors, save_weights
 from deoldify_lite.schedule import Finish
+from deoldify_lite.sources import spread
 from deoldify_lite.training.finish import LOUDEST, blend, check, finish
+from deoldify_lite.training.grey import clean_grey
 from deoldify_lite.training.nogan import run_nogan
 
 
@@ -53,6 +55,28 @@ def test_weights_lie_between_before_and_after(share):
     assert mixed["w"].tolist() == [2 * share] * 3 and int(mixed["count"]) == 9
 
 
+def test_batch_norms_are_measured_again(run, two):
+    """The decoder's give what they see a mean of 0 and a variance of 1 again; the encoder's are left alone."""
+    size, photos = run.schedule.generator_stages[-1].size, run.pack(run.schedule.generator_stages[-1].size)
+    members = run.split(photos).train
+    count = min(len(members), 16)
+    renewed, report = finished(run, two, statistics=count)
+    assert report["statistics"] == count
+    plain = load_generator(two[1])
+    for old, new in zip(plain.encoder.buffers(), renewed.encoder.buffers()):
+        assert torch.equal(old, new)
+    seen = []
+    norm = renewed.layers[1]
+    norm.register_forward_hook(lambda module, inputs, output: seen.append(output - module.bias[:, None, None]))
+    truth = photos.crops(members[spread(count, len(members))], size, None, torch.Generator())
+    with torch.inference_mode():
+        renewed.chroma(clean_grey(truth))
+    spread_by = seen[0].transpose(0, 1).flatten(1)
+    assert spread_by.mean(1).abs().max() < 1e-3
+    assert spread_by.std(1).sub(norm.weight).abs().median() < 0.05
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), renewed.parameters()))
+
+
 def test_colours_are_brought_up_to_a_share_of_real_ones(run, two):
     """By the network itself: what the file gives is as colourful as was asked for, by a gain within the limit."""
     greys, truth = run.fixed_batch(run.schedule.generator_stages[-1].size, run.schedule.gan.score_photos)
@@ -83,6 +107,7 @@ def test_colours_are_never_made_duller_nor_louder_than_the_limit(run, two):
     [
         ({"blend": 1.5}, "lite", "finish.blend is a share"),
         ({"colourfulness": -0.1}, "lite", "finish.colourfulness is a share"),
+        ({"statistics": -1}, "lite", "finish.statistics is a number of photos"),
         ({"colourfulness": 0.7}, "lite-rgb", "not for lite-rgb"),
     ],
 )
