@@ -1,10 +1,11 @@
-"""Train and judge the short experiments of docs/experiments.yaml, and write their table into docs/experiments.md.
+"""Train and judge the short experiments of docs/experiments.yaml, and write their tables into docs/experiments.md.
 
 python scripts/experiments.py --photos PHOTOS --truths VALIDATION              all of them
 python scripts/experiments.py --photos PHOTOS --truths VALIDATION --only RGB   one
-python scripts/experiments.py                                                  the table alone, of what is done
+python scripts/experiments.py                                                  the tables alone, of what is done
 
 Each training is scripts/nogan.py's, in a run folder of its own; what was begun goes on, what is done is not done again.
+A question that is `of` a run folder trains nothing: it is about that run's stages, or about another finish of it.
 """
 
 import json
@@ -12,8 +13,9 @@ import logging
 import re
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,9 +23,41 @@ from deoldify_lite.cli import USAGE, Device, fail, script
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES = ("lpips_alex", "psnr", "colourfulness", "colourfulness_gap", "fd_vgg16")
+log = logging.getLogger(__name__)
 
 
-def experiments(
+@dataclass(frozen=True)
+class Experiment:
+    "One row: the schedule's fields that it changes, or a stage of a run that is there already."
+
+    name: str
+    changes: dict[str, Any]
+    folder: Path  # for its figures, and what it trains
+    render_factor: int
+    of: Path | None = None  # the run that it is about, where it trains nothing
+
+    @property
+    def settings(self) -> list[str]:
+        "The changes as `--set` wants them."
+        return [f"{k}={json.dumps(v) if isinstance(v, bool) else v}" for k, v in self.changes.items() if k != "stage"]
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        "What was measured, or nothing yet."
+        metrics = self.folder / "metrics.json"
+        return json.loads(metrics.read_text())["subjects"][-1]["figures"] if metrics.exists() else {}
+
+
+@dataclass(frozen=True)
+class Question:
+    "A table."
+
+    title: str
+    about: str
+    experiments: list[Experiment]
+
+
+def main(
     photos: Annotated[Path | None, typer.Option(help="Photos to train on.")] = None,
     truths: Annotated[Path | None, typer.Option(help="Photos to judge on; none of them among the others.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Experiments to run, by name; by default all.")] = None,
@@ -33,92 +67,131 @@ def experiments(
     device: Device = "auto",
 ) -> None:
     "Train with one thing changed at a time and judge what comes out."
-    import yaml
-
     from deoldify_lite.evaluate.comparison import write_between_markers
     from deoldify_lite.files import write_atomically
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    planned = yaml.safe_load(plan.read_text(encoding="utf-8"))
-    every = {name: planned["base"] | changes for q in planned["questions"] for name, changes in q["runs"].items()}
+    base, questions = read_plan(plan, runs)
+    every = {e.name: e for e in [base, *(e for q in questions for e in q.experiments)]}
     if unknown := sorted(set(only or ()) - every.keys()):
         raise fail(f"--only {unknown[0]!r}: no such experiment; there are {', '.join(every)}", USAGE)
-    chosen = {name: changes for name, changes in every.items() if name in (only or every)}
-    if photos or truths:
-        if not (photos and truths):
-            raise fail("--photos and --truths belong together", USAGE)
-        for name, changes in chosen.items():
-            train_and_judge(runs / folder_name(name), changes, photos, truths, planned["render_factor"], device)
-    tables = "\n\n".join(table(question, runs) for question in planned["questions"])
+    if bool(photos) != bool(truths):
+        raise fail("--photos and --truths belong together", USAGE)
+    for name in only or every if photos else ():
+        train_and_judge(every[name], photos, truths, device)
+    tables = "\n\n".join(table(question, base) for question in questions)
     write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), tables, "experiments"))
     typer.echo(page)
 
 
-def folder_name(name: str) -> str:
-    return re.sub(r"\W+", "-", name).strip("-").lower()
+def read_plan(plan: Path, runs: Path) -> tuple[Experiment, list[Question]]:
+    "The training that all others are compared with, and the questions; `runs` is the folder for all of it."
+    import yaml
+
+    planned = yaml.safe_load(plan.read_text(encoding="utf-8"))
+
+    def experiment(name: str, changes: dict[str, Any], question: dict[str, Any]) -> Experiment:
+        of = Path(question["of"]) if "of" in question else None
+        folder = runs / re.sub(r"\W+", "-", name).strip("-").lower()
+        factor = question.get("render_factor", planned["render_factor"])
+        return Experiment(name, changes if of else planned["base"] | changes, folder, factor, of)
+
+    questions = [
+        Question(q["title"], q["about"], [experiment(name, changes, q) for name, changes in q["runs"].items()])
+        for q in planned["questions"]
+    ]
+    return experiment("base", {}, {}), questions
 
 
-def train_and_judge(folder: Path, changes: dict, photos: Path, truths: Path, render_factor: int, device: str) -> None:
-    "The generator stages into `folder`, then `folder`/metrics.json, as scripts/evaluate.py writes it."
+def train_and_judge(experiment: Experiment, photos: Path, truths: Path, device: str) -> None:
+    "What the experiment is about, then `metrics.json` in its folder, as scripts/evaluate.py writes it."
     from deoldify_lite.device import pick_device
     from deoldify_lite.evaluate.evaluation import evaluate
     from deoldify_lite.evaluate.output import as_json
     from deoldify_lite.evaluate.subjects import find_subjects
     from deoldify_lite.evaluate.truths import choose_protocol, find_truths
     from deoldify_lite.files import write_atomically
+
+    if experiment.figures:
+        return
+    if experiment.of and not (experiment.of / "schedule.yaml").exists():
+        log.warning("%s is left out: there is no run in %s", experiment.name, experiment.of)
+        return
+    weights = remade(experiment, device) if experiment.of else trained(experiment, photos, device)
+    protocol = choose_protocol("all", None, None)
+    found, _ = find_truths([truths])
+    subjects, _ = find_subjects([f"ours={weights}"], [], found, found, device, "auto", experiment.render_factor)
+    judged = evaluate(found, subjects, protocol, [], pick_device(device), experiment.folder.parent / "records.sqlite")
+    write_atomically(experiment.folder / "metrics.json", json.dumps(as_json(judged), indent=1) + "\n")
+
+
+def trained(experiment: Experiment, photos: Path, device: str) -> Path:
+    "Weights of the generator stages, trained in the experiment's folder."
     from deoldify_lite.training.nogan import run_nogan
     from deoldify_lite.training.run import open_run
 
-    if (folder / "metrics.json").exists():
-        return
-    settings = [] if (folder / "schedule.yaml").exists() else overrides(changes)
+    folder = experiment.folder
+    settings = [] if (folder / "schedule.yaml").exists() else experiment.settings
     run = open_run(folder, [photos], "lite", settings, device=device, cache=folder.parent / "photos")
-    weights = run_nogan(run, "generator")
-    protocol = choose_protocol("all", None, None)
-    found, _ = find_truths([truths])
-    subjects, _ = find_subjects([f"ours={weights}"], [], found, found, device, "auto", render_factor)
-    judged = evaluate(found, subjects, protocol, [], pick_device(device), folder.parent / "records.sqlite")
-    write_atomically(folder / "metrics.json", json.dumps(as_json(judged), indent=1) + "\n")
+    return run_nogan(run, "generator")
 
 
-def overrides(changes: dict) -> list[str]:
-    "As `--set` wants them."
-    return [f"{field}={json.dumps(value) if isinstance(value, bool) else value}" for field, value in changes.items()]
+def remade(experiment: Experiment, device: str) -> Path:
+    "Weights of a stage of the run that the experiment is of, or of its newest GAN phase finished otherwise."
+    import torch
+
+    from deoldify_lite.modeling.weights import save_weights
+    from deoldify_lite.training.nogan import finished
+    from deoldify_lite.training.run import open_run
+
+    if "stage" in experiment.changes:
+        return experiment.of / experiment.changes["stage"] / "weights.safetensors"
+    done = finished(open_run(experiment.of, changes=experiment.settings, device=device))
+    weights = experiment.folder / "generator.safetensors"
+    save_weights(None, weights, config=done.config, state=done.state, dtype=torch.float16)
+    return weights
 
 
-def table(question: dict, runs: Path) -> str:
-    "A heading, what was asked, and a row for each of its experiments; the base comes first in each."
-    names = list(dict.fromkeys(["base", *question["runs"]]))
-    lines = [
-        f"### {question['title']}",
-        question["about"],
-        figures_table([(name, runs / folder_name(name)) for name in names]),
-        "\n".join(
-            f"- {name}: `--set {' --set '.join(shlex.quote(c) for c in overrides(changes))}`"
-            for name, changes in question["runs"].items()
-            if changes
-        ),
-    ]
+def cost(experiment: Experiment) -> tuple[int, float]:
+    "Presentations of photos, and seconds, of all stages that made it."
+    stages = sorted((experiment.of or experiment.folder).glob("*/*/done.json"))
+    if last := experiment.changes.get("stage"):
+        stages = [
+            s for s in stages if s.is_relative_to(experiment.of / "generator") and s.parent.name <= Path(last).name
+        ]
+    done = [json.loads(stage.read_text()) for stage in stages]
+    presentations = sum(d.get("presentations", d.get("all_steps", 0) * d.get("batch", 0)) for d in done)
+    return presentations, sum(d["seconds"] for d in done)
+
+
+def table(question: Question, base: Experiment) -> str:
+    "A heading, what was asked, and a row for each of its experiments, after the base where they are trained like it."
+    trains = any(experiment.of is None for experiment in question.experiments)
+    rows = [base, *(e for e in question.experiments if e.name != base.name)] if trains else question.experiments
+    lines = [f"### {question.title}", question.about, figures_table(rows)]
+    if changed := [(e.name, changes) for e in question.experiments if (changes := beyond(e, base))]:
+        lines.append("\n".join(f"- {name}: `--set {' --set '.join(map(shlex.quote, new))}`" for name, new in changed))
     return "\n\n".join(lines)
 
 
-def figures_table(rows: list[tuple[str, Path]]) -> str:
+def beyond(experiment: Experiment, base: Experiment) -> list[str]:
+    "Its settings but for those of the base."
+    return [setting for setting in experiment.settings if experiment.of or setting not in base.settings]
+
+
+def figures_table(experiments: list[Experiment]) -> str:
     "A row for each experiment: what it cost, and its figures, or dashes where it has not been made."
     from deoldify_lite.evaluate.comparison import markdown_table
     from deoldify_lite.evaluate.figures import text
 
-    cells = []
-    for name, folder in rows:
-        done = (folder / "metrics.json").exists()
-        stages = [json.loads(stage.read_text()) for stage in sorted(folder.glob("*/*/done.json"))] if done else []
-        figures = json.loads((folder / "metrics.json").read_text())["subjects"][-1]["figures"] if done else {}
-        cost = [
-            f"{sum(stage['presentations'] for stage in stages):,}" if done else "-",
-            f"{sum(stage['seconds'] for stage in stages) / 60:.0f}" if done else "-",
-        ]
-        cells.append([name, *cost, *(text(key, figures.get(key, {}).get("value")) for key in FIGURES)])
-    return markdown_table(cells, FIGURES, "presentations", "minutes")
+    rows = []
+    for experiment in experiments:
+        figures = experiment.figures
+        presentations, seconds = cost(experiment) if figures else (None, None)
+        spent = [f"{presentations:,}", f"{seconds / 60:.0f}"] if figures else ["-", "-"]
+        rows.append([experiment.name, *spent, *(text(k, figures.get(k, {}).get("value")) for k in FIGURES)])
+    return markdown_table(rows, FIGURES, "presentations", "minutes")
 
 
 if __name__ == "__main__":
-    script(experiments)
+    script(main)

@@ -45,7 +45,11 @@ def plan(tmp_path) -> list:
         "generator_stages": "[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4, epochs: 2}]",
     }
     question = {"title": "Pixels", "about": "Which loss?", "runs": {"base": {}, "smooth L1": {"loss.smooth": 0.2}}}
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump({"base": small, "render_factor": 3, "questions": [question]}))
+    stages = {"title": "Stages", "about": "How far?", "of": str(tmp_path / "runs/smooth-l1"), "render_factor": 4}
+    stages["runs"] = {"after a": {"stage": "generator/1-a"}}
+    other = {"title": "Nothing", "about": "?", "of": str(tmp_path / "nowhere"), "runs": {"the end": {}}}
+    whole = {"base": small, "render_factor": 3, "questions": [question, stages, other]}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(whole))
     page = tmp_path / "page.md"
     page.write_text(
         "# Mine\n<!-- begin: made by scripts/experiments.py -->\n<!-- end: made by scripts/experiments.py -->\n"
@@ -62,13 +66,27 @@ def test_it_trains_judges_and_writes_the_table_and_does_nothing_twice(tmp_path, 
     assert result.returncode == 0, result.stderr
     schedule = yaml.safe_load((tmp_path / "runs/smooth-l1/schedule.yaml").read_text())
     assert schedule["loss"]["smooth"] == 0.2 and schedule["networks"]["encoder"] == "test_resnet"
-    rows = {line.split("|")[1].strip(): line for line in (tmp_path / "page.md").read_text().splitlines() if "|" in line}
-    psnr = json.loads((tmp_path / "runs/smooth-l1/metrics.json").read_text())["subjects"][-1]["figures"]["psnr"]
-    assert f"{psnr['value']:.2f}" in rows["smooth L1"]
-    assert set(rows["base"].replace("|", " ").split()) == {"base", "-"}, "it was not asked for"
+    trained = row(tmp_path, "smooth L1")
+    assert trained[1:] == figures(tmp_path / "runs/smooth-l1") and int(trained[0]) > 0
+    assert set(row(tmp_path, "base")) == {"-"}, "it was not asked for"
     before = (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns
-    assert run(*plan, *both, "--only", "smooth L1", **variables).returncode == 0
+    result = run(*plan, *both, "--only", "smooth L1", "--only", "after a", "--only", "the end", **variables)
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns == before
+    assert row(tmp_path, "after a") == [trained[0], *figures(tmp_path / "runs/after-a")], "made by the same training"
+    assert "the end is left out: there is no run in" in result.stderr and set(row(tmp_path, "the end")) == {"-"}
+
+
+def row(folder: Path, name: str) -> list[str]:
+    "Presentations and PSNR in the table."
+    lines = [[cell.strip() for cell in line.split("|")] for line in (folder / "page.md").read_text().splitlines()]
+    line = next(line for line in lines if len(line) > 1 and line[1] == name)
+    return [line[2], line[5]]
+
+
+def figures(folder: Path) -> list[str]:
+    psnr = json.loads((folder / "metrics.json").read_text())["subjects"][-1]["figures"]["psnr"]
+    return [f"{psnr['value']:.2f}"]
 
 
 @pytest.mark.parametrize(
@@ -79,13 +97,16 @@ def test_mistakes_get_one_line(plan, arguments, message):
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
-def test_the_plan_of_the_docs_fits_the_schedule():
+def test_the_plan_of_the_docs_fits_the_schedule(tmp_path):
     """Every experiment's changes are fields of the preset that it is made of."""
     sys.path.insert(0, str(SCRIPT.parent))
-    from experiments import overrides
+    from experiments import read_plan
 
-    plan = yaml.safe_load((ROOT / "docs/experiments.yaml").read_text())
-    for question in plan["questions"]:
-        for name, changes in question["runs"].items():
-            changed = dict(text.split("=", 1) for text in overrides(plan["base"] | changes))
-            assert preset("lite").override(changed) != preset("lite"), name
+    base, questions = read_plan(ROOT / "docs/experiments.yaml", tmp_path)
+    every = [base, *(e for question in questions for e in question.experiments)]
+    assert len({e.folder for e in every}) == len({e.name for e in every}), "each has a folder of its own"
+    stages = {f"generator/{i}-{s.name}" for i, s in enumerate(preset("lite").generator_stages, 1)}
+    for experiment in every:
+        changed = dict(text.split("=", 1) for text in experiment.settings)
+        assert experiment.changes.get("stage") in {None, *stages}
+        assert preset("lite").override(changed) != preset("lite") or experiment.of, experiment.name

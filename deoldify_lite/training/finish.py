@@ -6,9 +6,10 @@ knows of the two is not true of their mean, so it is measured anew (Izmailov et 
 generator that is right more often can afford louder colours.
 """
 
-import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import color
 from ..evaluate.metrics import colourfulness
-from ..files import write_atomically
 from ..modeling.generator import build_generator
 from ..modeling.weights import load_strictly, read_safetensors
 from ..schedule import Schedule
@@ -30,11 +30,17 @@ LOUDEST = 1.6  # beyond, what is wrong is louder than what is right
 BATCH = 32
 
 
-def finish(run: Run, before: Path, after: Path) -> tuple[dict, dict[str, Tensor]]:
-    """Description and weights of the finished generator, from those `before` and `after` the GAN phase.
+@dataclass(frozen=True)
+class Finished:
+    "A generator's description and weights, and in figures what was done to them."
 
-    What was done to them is written to `finish.json` in the run folder.
-    """
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+    report: dict[str, Any]
+
+
+def finish(run: Run, before: Path, after: Path) -> Finished:
+    "The finished generator, from the weights `before` and `after` the GAN phase."
     spec = run.schedule.finish
     config, state = read_safetensors(after)
     if spec.blend != 1:
@@ -49,9 +55,8 @@ def finish(run: Run, before: Path, after: Path) -> tuple[dict, dict[str, Tensor]
         if spec.colourfulness:
             report |= louder(run, generator)
         state = generator.state_dict()
-    write_atomically(run.folder / "finish.json", json.dumps(report, indent=1) + "\n")
     log.info("finish: %s", report)
-    return config, state
+    return Finished(config, state, report)
 
 
 def check(schedule: Schedule) -> None:

@@ -10,16 +10,18 @@ Generate, critic and gan make a cycle, of which `schedule.repeats` are run. Each
 folder and is skipped when that is there, so the same command goes on after any interruption.
 """
 
+import json
 import logging
 import os
 from pathlib import Path
 
 import torch
 
+from ..files import write_atomically
 from ..modeling.weights import read_safetensors, save_weights
 from .encoder import encoder_stage
 from .errors import StageMissing, TrainingError
-from .finish import check, finish
+from .finish import Finished, check, finish
 from .gan import critic_after, train_gan, use_step
 from .run import Run, Stage
 from .stages import (
@@ -106,15 +108,21 @@ def _publish(run: Run) -> Path:
 
     The newest, not the one that was asked for last: calling an early stage again must not undo a later one's work.
     """
-    cycle = _last_gan(run)
-    weights = _gan(run, cycle).weights if cycle else pretrained_generator(run)
-    if cycle:
-        config, state = finish(run, _generator_before(run, cycle), weights)
+    if done := finished(run):
+        save_weights(None, result(run), config=done.config, state=done.state, dtype=torch.float16)
+        write_atomically(run.folder / "finish.json", json.dumps(done.report, indent=1) + "\n")
     else:
-        config, state = read_safetensors(weights)
-    save_weights(None, result(run), config=config, state=state, dtype=torch.float16)
-    log.info("%s is the generator now (from %s)", result(run), weights)
+        config, state = read_safetensors(pretrained_generator(run))
+        save_weights(None, result(run), config=config, state=state, dtype=torch.float16)
+    log.info("%s is the generator now", result(run))
     return result(run)
+
+
+def finished(run: Run) -> Finished | None:
+    "What the newest GAN phase gave, finished as the schedule has it; None where none is done yet."
+    if not (cycle := _last_gan(run)):
+        return None
+    return finish(run, _generator_before(run, cycle), _gan(run, cycle).weights)
 
 
 def _gan(run: Run, cycle: int) -> Stage:

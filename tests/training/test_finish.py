@@ -36,14 +36,14 @@ def two(run):
 
 def finished(run, two, **spec) -> tuple[torch.nn.Module, dict]:
     run.schedule = replace(run.schedule, finish=Finish(**spec))
-    config, state = finish(run, *two)
-    save_weights(None, run.folder / "out.safetensors", config=config, state=state)
-    return load_generator(run.folder / "out.safetensors"), json.loads((run.folder / "finish.json").read_text())
+    done = finish(run, *two)
+    save_weights(None, run.folder / "out.safetensors", config=done.config, state=done.state)
+    return load_generator(run.folder / "out.safetensors"), done.report
 
 
 def test_by_default_it_is_what_the_gan_phase_gave(run, two):
     before, after = (read_safetensors(path)[1] for path in two)
-    _, state = finish(run, *two)
+    state = finish(run, *two).state
     assert state.keys() == after.keys() and all(torch.equal(v, after[k]) for k, v in state.items())
     assert any(not torch.equal(v, before[k]) for k, v in state.items())
 
@@ -130,5 +130,6 @@ def test_a_finished_run_can_be_finished_otherwise(run):
     last = run.schedule.generator_stages[-1].name
     before = load_generator(run.folder / f"generator/{len(run.schedule.generator_stages)}-{last}/weights.safetensors")
     ours = load_generator(result).state_dict()
+    assert json.loads((run.folder / "finish.json").read_text())["blend"] == 0
     assert all(torch.equal(v.half(), ours[k].half()) for k, v in before.state_dict().items() if v.is_floating_point())
     assert trained == {p: p.stat().st_mtime_ns for p in run.folder.rglob("weights.safetensors")}
