@@ -26,15 +26,25 @@ def colorizer() -> Colorizer:
     return Colorizer(device="cpu")
 
 
-def test_they_load_by_name_and_are_small():
-    generator = load_generator("lite")
+NAMES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_load_by_name_and_are_small(name):
+    generator = load_generator(name)
     assert not generator.training
-    assert (SHIPPED / "lite.safetensors").stat().st_size < 90e6
+    assert (SHIPPED / f"{name}.safetensors").stat().st_size < 90e6
     assert all(torch.isfinite(p).all() for p in generator.parameters())
 
 
-def test_the_preset_is_the_recipe_of_what_ships():
-    assert Schedule.from_yaml((ROOT / "docs" / "lite" / "schedule.yaml").read_text()) == preset("lite")
+def test_together_they_are_no_burden():
+    assert "lite" in NAMES and sum((SHIPPED / f"{name}.safetensors").stat().st_size for name in NAMES) < 120e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_preset_is_the_recipe_of_what_ships(name):
+    assert Schedule.from_yaml((ROOT / "docs" / name / "schedule.yaml").read_text()) == preset(name)
+    assert (ROOT / "docs" / name / "inflection.png").exists()
 
 
 @pytest.mark.parametrize("name", sorted(sample_photos()))
