@@ -35,7 +35,7 @@ def test_the_network_is_bare():
         if isinstance(module, nn.Conv2d):
             assert module.weight.is_contiguous(memory_format=torch.channels_last)
     types = [module.weight.dtype for module in network.modules() if isinstance(module, nn.Conv2d)]
-    assert types == [*[torch.float32] * 3, *[torch.bfloat16] * (len(types) - 3)], "the first are sensitive to rounding"
+    assert types == [*[torch.float32] * 12, *[torch.bfloat16] * (len(types) - 12)], "the first see flat greys"
     kept, plain = (
         sum(isinstance(m, nn.BatchNorm2d) for m in each.modules()) for each in (network, load_generator("lite"))
     )
@@ -69,7 +69,7 @@ def test_deoldifys_generators_run_in_bfloat16(architecture):
         network = lower_precision(build_generator(architecture), torch.bfloat16)
         assert network.chroma(torch.empty(1, 3, 40, 64)).shape == (1, 2, 40, 64)
     kept = [path for path, p in network.named_parameters() if p.dtype == torch.float32]
-    assert kept == ["layers.0.0.weight", "layers.0.1.weight", "layers.0.1.bias"], "convolution and BatchNorm"
+    assert len(kept) == 3 and all(".0.part.0." in path or ".0.part.1." in path for path in kept), kept
 
 
 def test_photos_of_a_batch_do_not_see_one_another(greys):

@@ -68,11 +68,11 @@ def lower_precision(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Bring a network, in place, to `dtype`, all but its input and its encoder's beginning. Returns the network.
 
     What is flat in a grey picture is one value to the network: rounded early, all of it is off by the same, and whole
-    backgrounds change their colour. Behind the first feature map errors are many and small, and even out. The layers
-    up to there, a hundredth of the work, are those that an encoder names in `beginning`; for others it is the first
-    convolution, whose weights nearly cancel on three channels that are the same.
+    backgrounds change their colour. Further on errors are many and small, and even out. The layers that stay are those
+    that an encoder names in `beginning`; of others it is the first convolution, whose weights nearly cancel on three
+    channels that are the same.
     """
-    encoder = next((module for module in network.modules() if hasattr(module, "beginning")), network)
+    where, encoder = next(((p, m) for p, m in network.named_modules() if hasattr(m, "beginning")), ("", network))
     first_convolution = (path for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
     paths = getattr(encoder, "beginning", None) or (next(first_convolution),)
     exact = {path: encoder.get_submodule(path) for path in paths}
@@ -81,15 +81,18 @@ def lower_precision(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     network.to(dtype)
     for path, layer in exact.items():
         encoder.set_submodule(path, _Rounded(layer, dtype).eval() if path == paths[-1] else layer)
+    if where:  # its beginning may give features, too
+        network.set_submodule(where, _Rounded(encoder, dtype).eval())
     return network
 
 
 class _Rounded(nn.Module):
-    "The last layer in float32 before those of another type."
+    "A part, or the last layer, in float32 of a network of another type: rounds what it gives."
 
-    def __init__(self, layer: nn.Module, dtype: torch.dtype):
+    def __init__(self, part: nn.Module, dtype: torch.dtype):
         super().__init__()
-        self.layer, self.dtype = layer, dtype
+        self.part, self.dtype = part, dtype
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x).to(self.dtype)
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        made = self.part(x)
+        return [each.to(self.dtype) for each in made] if isinstance(made, list) else made.to(self.dtype)

@@ -2,7 +2,8 @@
 
 An encoder maps a normalised picture (N, 3, H, W) to a list of feature maps, finest first; the last is the input of
 the decoder's middle, the others are its skip connections. `encoder.feature_maps` lists channels and stride of each;
-`encoder.beginning`, where there is one, the paths of the layers that make the first.
+`encoder.beginning`, where there is one, the paths of its first layers, 3 % of the work at most, which are sensitive to
+rounding.
 """
 
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class BackboneEncoder(nn.Module):
         if name in EFFICIENTNETS:
             self.model, self.mean, self.std = EfficientNetLite(name), (0.5,) * 3, (0.5,) * 3
             self.feature_maps = list(zip(self.model.widths, STRIDES))
-            self.beginning = ("model.conv_stem", "model.bn1", "model.blocks.0")
+            self.beginning = ("model.conv_stem", "model.bn1", "model.blocks.0", "model.blocks.1")
         else:
             import timm
 
