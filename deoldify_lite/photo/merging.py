@@ -69,7 +69,7 @@ def _block(size: tuple[int, int], small: tuple[int, int]) -> int:
     Stretched many times over, chroma changes so little from pixel to pixel that working out each would be in vain.
     """
     magnified = min(size[0] / small[0], size[1] / small[1])
-    return 4 if magnified >= 24 else 2 if magnified >= 12 else 1
+    return 4 if magnified >= 16 else 2 if magnified >= 8 else 1
 
 
 def _fitted_planes(luma: np.ndarray, cbcr: np.ndarray, block: int) -> np.ndarray:
