@@ -348,7 +348,7 @@ def _presets() -> dict[str, Schedule]:
             augment=Augment(zoom=1.5, saturation=0.1),  # every photo is seen a dozen times, never twice the same
             grey=GreyVariety(probability=0.5),
             generator_stages=(
-                GeneratorStage("128", 128, 8, 1e-4, 1e-5, pct_start=0.1, epochs=12.0, window=0.5),  # at 50, 70 steps
+                GeneratorStage("128", 128, 8, 8e-5, 8e-6, pct_start=0.1, epochs=12.0, window=0.5),  # at 50, 70 steps
             ),
             generate=Generate(share=1.0, batch=8),
             critic_stages=(CriticStage("128", 128, 8, 3e-4, epochs=8.0),),

@@ -77,8 +77,9 @@ def main(
         raise fail(f"--only {unknown[0]!r}: no such experiment; there are {', '.join(every)}", USAGE)
     if bool(photos) != bool(truths):
         raise fail("--photos and --truths belong together", USAGE)
-    for name in only or every if photos else ():
-        train_and_judge(every[name], photos, truths, device)
+    if photos:
+        for name in only or every:
+            train_and_judge(every[name], photos, truths, device)
     tables = "\n\n".join(table(question, base) for question in questions)
     write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), tables, "experiments"))
     typer.echo(page)

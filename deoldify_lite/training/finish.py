@@ -1,9 +1,9 @@
 """What is made of the generator that the GAN phase gives, before it is anybody's to use.
 
-The phase is short and noisy: it gives colours variety and courage, and mistakes. Weights half-way between those before
-and after it keep most of the first and few of the second (Wortsman et al. 2022, arXiv:2109.01903). What BatchNorm
-knows of the two is not true of their mean, so it is measured anew (Izmailov et al. 2018, arXiv:1803.05407). And a
-generator that is right more often can afford louder colours.
+The phase is short and noisy: it gives colours variety and courage, and mistakes. Weights part of the way from those
+before it to those after it keep much of the first and few of the second (Wortsman et al. 2022, arXiv:2109.01903). What
+BatchNorm knows of the two is not true of their mean, so it is measured anew (Izmailov et al. 2018, arXiv:1803.05407).
+And a generator that is right more often can afford louder colours.
 """
 
 import logging
@@ -22,7 +22,6 @@ from ..modeling.weights import load_strictly, read_safetensors
 from ..schedule import Schedule
 from ..sources import spread
 from .batches import channels_last
-from .grey import clean_grey
 from .run import Run
 
 log = logging.getLogger(__name__)
@@ -88,12 +87,10 @@ def restate(run: Run, generator: nn.Module) -> int:
     generator was last trained at. Returns how many there were.
     """
     size = run.schedule.generator_stages[-1].size
-    photos = run.pack(size)
-    members = run.split(photos).train
+    members = run.split(run.pack(size)).train
     index = members[spread(run.schedule.finish.statistics, len(members))]
     own = set(generator.modules()) - set(generator.encoder.modules())
     norms = [module for module in own if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean of all batches
@@ -101,10 +98,8 @@ def restate(run: Run, generator: nn.Module) -> int:
     # In an order of its own, since neighbours in the list come from one folder and are alike.
     order = torch.randperm(len(index), generator=torch.Generator().manual_seed(run.schedule.seed))
     for batch in index[order].split(BATCH):
-        truth = photos.crops(batch, size, None, torch.Generator()).to(run.device)
-        generator.chroma(channels_last(clean_grey(truth)))
-    for norm, momentum in zip(norms, momenta):
-        norm.momentum = momentum
+        generator.chroma(channels_last(run.clean_pairs(batch, size)[0]))
+    for norm in norms:
         norm.eval()
     return len(index)
 

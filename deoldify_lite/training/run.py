@@ -75,11 +75,13 @@ class Run:
         return Stage(self, name, recipe)
 
     def fixed_batch(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        "A few validation photos, always the same: normalised clean grey, truth in [0, 1], both (N, 3, size, size)."
-        photos = self.pack(size)
-        members = self.split(photos).valid
-        index = members[spread(count, len(members))]
-        truth = photos.crops(index, size, None, torch.Generator()).to(self.device)
+        "A few validation photos, always the same, as `clean_pairs` gives them."
+        members = self.split(self.pack(size)).valid
+        return self.clean_pairs(members[spread(count, len(members))], size)
+
+    def clean_pairs(self, index: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        "The middles of some photos of a pack: normalised clean grey, truth in [0, 1], both (N, 3, size, size)."
+        truth = self.pack(size).crops(index, size, None, torch.Generator()).to(self.device)
         return clean_grey(truth), truth
 
 
