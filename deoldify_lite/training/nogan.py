@@ -24,6 +24,7 @@ from .errors import StageMissing, TrainingError
 from .finish import Finished, check, finish
 from .gan import critic_after, train_gan, use_step
 from .run import Run, Stage
+from .show import draw_curves
 from .stages import (
     critic_stage,
     cycle_recipe,
@@ -43,7 +44,8 @@ STAGES = ("generator", "generate", "critic", "gan", "all")
 def run_nogan(run: Run, stage: str = "all") -> Path:
     """Run one stage, or all that are not done yet. Returns `generator.safetensors` in the run folder: the best so far.
 
-    A single stage of a cycle means that of the first cycle whose GAN phase is not done.
+    A single stage of a cycle means that of the first cycle whose GAN phase is not done. What all stages recorded so far
+    is drawn into `curves.png` in the run folder.
 
     Raises:
         StageMissing: the stage builds on one that was not run.
@@ -53,12 +55,18 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     _check_all(run)
     run.keep()
     keep_start(run.folder, run.schedule.networks)
+    _run_stages(run, stage)
+    draw_curves(run.folder, run.folder / "curves.png")
+    return result(run)
+
+
+def _run_stages(run: Run, stage: str) -> None:
     if stage in ("generator", "all"):
         pretrain_generator(run)
         if stage == "generator" or _last_gan(run) is None:
             _publish(run)
     if stage == "generator":
-        return result(run)
+        return
     for cycle in _cycles(run, stage):
         start = _generator_before(run, cycle)
         if stage in ("generate", "all"):
@@ -69,7 +77,6 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
             train_gan(run, cycle, start, _critic(run, cycle))
             if cycle == _last_gan(run):  # of a run that is done, all others are older
                 _publish(run)
-    return result(run)
 
 
 def _check_all(run: Run) -> None:

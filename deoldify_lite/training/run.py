@@ -86,8 +86,8 @@ class Run:
 
 
 def log_rows(path: Path) -> Iterator[dict[str, Any]]:
-    "The rows of a run's `log.jsonl`, but for a line that a kill cut off."
-    for line in path.read_text().splitlines():
+    "The rows of a run's `log.jsonl`, but for a line that a kill cut off; none where there is no file yet."
+    for line in path.read_text().splitlines() if path.exists() else ():
         try:
             row = json.loads(line)
         except ValueError:

@@ -1,13 +1,23 @@
-"Training to look at, in a notebook: rows of pictures, curves of what a stage recorded."
+"Training to look at, in a notebook or a run folder: rows of pictures, curves of what stages recorded."
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..files import atomic_path
 from .run import log_rows
+
+CURVES = {
+    "encoder's loss": ("encoder/loss",),
+    "pixel loss": ("generator/pixel",),
+    "feature loss": ("generator/feature_3", "generator/feature_4", "generator/feature_5"),
+    "critic accuracy": ("critic/accuracy_real", "critic/accuracy_fake"),
+    "GAN losses": ("critic/loss", "generator/adversarial"),
+}
 
 
 def show_rows(rows: Mapping[str, Tensor], captions: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -50,6 +60,46 @@ def plot_log(run_folder: Path, stage: str, *names: str) -> None:
         axis.plot(*zip(*points), marker="." if len(points) < 30 else "")
         axis.set_title(name.replace("_", " "), fontsize="medium")
         axis.set_xlabel("step")
+
+
+def draw_curves(run_folder: Path, path: Path) -> None:
+    """Draw losses and accuracies of all of a run's stages, one beside the other and equally wide, into a PNG.
+
+    A plot for each of `CURVES` that anything was recorded of; where nothing was, no file.
+    """
+    from matplotlib.figure import Figure
+
+    stages = dict.fromkeys(row["stage"] for row in log_rows(run_folder / "log.jsonl"))
+    logs = {stage: read_log(run_folder, stage) for stage in stages}
+    recorded = set().union(*(row for rows in logs.values() for row in rows))
+    curves = {title: names for title, names in CURVES.items() if recorded & set(names)}
+    if not curves:
+        return
+    drawn = {name for names in curves.values() for name in names}
+    logs = {stage: rows for stage, rows in logs.items() if drawn & set().union(*rows)}
+    figure = Figure(figsize=(max(6, 1.5 * len(logs)), 2.2 * len(curves)), layout="constrained")
+    axes = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (title, names) in zip(axes, curves.items()):
+        for colour, name in enumerate(names):
+            axis.plot(*_side_by_side(logs.values(), name), color=f"C{colour}", linewidth=1, label=name.split("/")[1])
+        axis.vlines(range(1, len(logs)), 0, 1, transform=axis.get_xaxis_transform(), color="lightgrey")
+        axis.set_title(title, fontsize="medium")
+        axis.margins(x=0.01)
+        axis.legend(fontsize="small")
+    steps = [f"{stage.replace('/', chr(10))}\n{rows[-1]['step']} steps" for stage, rows in logs.items()]
+    axes[-1].set_xticks([i + 0.5 for i in range(len(logs))], steps, fontsize="small")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def _side_by_side(logs: Iterable[list[dict[str, float]]], name: str) -> tuple[list[float], list[float]]:
+    "What was recorded under `name`: the i-th stage's steps between i and i + 1, with a gap after each stage."
+    x, y = [], []
+    for i, rows in enumerate(logs):
+        points = [(i + row["step"] / rows[-1]["step"], row[name]) for row in rows if name in row]
+        x += [*(place for place, _ in points), i + 1]
+        y += [*(value for _, value in points), math.nan]
+    return x, y
 
 
 def verdict_map(logits: Tensor, size: int) -> Tensor:

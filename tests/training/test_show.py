@@ -1,13 +1,16 @@
 """fastai's conveniences on the Learners of the stages, and training to look at."""
 
+import math
 import re
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from deoldify_lite.training.nogan import run_nogan
-from deoldify_lite.training.show import plot_log, show_rows, verdict_map
+from deoldify_lite.training.show import _side_by_side, draw_curves, plot_log, show_rows, verdict_map
 from deoldify_lite.training.stages import critic_learner, generator_learner
 
 plt.switch_backend("agg")
@@ -128,6 +131,27 @@ def test_curves_of_what_was_recorded(run):
     assert [axis.get_title() for axis in axes] == ["generator/loss", "samples per second"]
     assert all(len(axis.lines[0].get_xdata()) for axis in axes)
     plt.close("all")
+
+
+def test_curves_of_all_stages_lie_in_the_run_folder(run):
+    run_nogan(run, "generator")
+    before = np.asarray(Image.open(run.folder / "curves.png"))
+    run_nogan(run)
+    after = np.asarray(Image.open(run.folder / "curves.png"))
+    assert len(after) > len(before), "the critic's are there, too"
+
+
+def test_no_curves_of_nothing(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"stage": "cycle-1/generate", "step": 3, "samples_per_second": 2.0}\n')
+    draw_curves(tmp_path, tmp_path / "curves.png")
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_curves_of_a_stage_are_as_wide_as_any_other():
+    logs = [[{"step": 2, "a": 1.0}, {"step": 4, "a": 3.0}], [{"step": 100, "b": 0.0}, {"step": 200, "a": 5.0}]]
+    x, y = _side_by_side(logs, "a")
+    assert x == [0.5, 1.0, 1, 2.0, 2]
+    assert y[:2] == [1.0, 3.0] and math.isnan(y[2]) and y[3] == 5.0 and math.isnan(y[4])
 
 
 def test_rows_of_pictures_in_order():
