@@ -29,7 +29,7 @@ class Colorizer:
     weakened until they do. Safe to share between threads.
 
     Args:
-        weights: `lite`, or a path to a `.safetensors` of this package or a `.pth` of DeOldify.
+        weights: `lite`, `resnet34`, or a path to a `.safetensors` of this package or a `.pth` of DeOldify.
         device: `auto` takes a GPU where there is one.
         precision: `auto` takes bfloat16 where it is faster.
         render_factor: the network sees as many pixels as a square of 16 x this; None is best for most photos. Lower
