@@ -15,6 +15,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import typer
@@ -154,15 +155,25 @@ def remade(experiment: Experiment, device: str) -> Path:
 
 
 def cost(experiment: Experiment) -> tuple[int, float]:
-    "Presentations of photos, and seconds, of all stages that made it."
-    stages = sorted((experiment.of or experiment.folder).glob("*/*/done.json"))
+    """Presentations of photos, and seconds, of all stages that made it.
+
+    Seconds by the median of the speeds that a stage recorded, since clocks go on while a training is paused.
+    """
+    from deoldify_lite.training.show import read_log
+
+    folder = experiment.of or experiment.folder
+    stages = sorted(folder.glob("*/*/done.json"))
     if last := experiment.changes.get("stage"):
-        stages = [
-            s for s in stages if s.is_relative_to(experiment.of / "generator") and s.parent.name <= Path(last).name
-        ]
-    done = [json.loads(stage.read_text()) for stage in stages]
-    presentations = sum(d.get("presentations", d.get("all_steps", 0) * d.get("batch", 0)) for d in done)
-    return presentations, sum(d["seconds"] for d in done)
+        stages = [s for s in stages if s.is_relative_to(folder / "generator") and s.parent.name <= Path(last).name]
+    presentations, seconds = 0, 0.0
+    for stage in stages:
+        done = json.loads(stage.read_text())
+        shown = done.get("presentations", done.get("all_steps", 0) * done.get("batch", 0))
+        name = stage.parent.relative_to(folder).as_posix()
+        if speeds := [row["samples_per_second"] for row in read_log(folder, name) if "samples_per_second" in row]:
+            seconds += shown / median(speeds)
+        presentations += shown
+    return presentations, seconds
 
 
 def table(question: Question, base: Experiment) -> str:
