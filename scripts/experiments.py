@@ -159,18 +159,18 @@ def cost(experiment: Experiment) -> tuple[int, float]:
 
     Seconds by the median of the speeds that a stage recorded, since clocks go on while a training is paused.
     """
-    from deoldify_lite.training.show import read_log
+    from deoldify_lite.training.show import read_logs
 
     folder = experiment.of or experiment.folder
     stages = sorted(folder.glob("*/*/done.json"))
     if last := experiment.changes.get("stage"):
         stages = [s for s in stages if s.is_relative_to(folder / "generator") and s.parent.name <= Path(last).name]
-    presentations, seconds = 0, 0.0
+    logs, presentations, seconds = read_logs(folder), 0, 0.0
     for stage in stages:
         done = json.loads(stage.read_text())
         shown = done.get("presentations", done.get("all_steps", 0) * done.get("batch", 0))
         name = stage.parent.relative_to(folder).as_posix()
-        if speeds := [row["samples_per_second"] for row in read_log(folder, name) if "samples_per_second" in row]:
+        if speeds := [row["samples_per_second"] for row in logs.get(name, ()) if "samples_per_second" in row]:
             seconds += shown / median(speeds)
         presentations += shown
     return presentations, seconds

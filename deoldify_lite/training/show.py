@@ -40,13 +40,18 @@ def show_rows(rows: Mapping[str, Tensor], captions: Mapping[str, Sequence[str]] 
         axis.spines[:].set_visible(False)
 
 
-def read_log(run_folder: Path, stage: str) -> list[dict[str, float]]:
-    "What a stage recorded, a row for each step; of steps done again after a kill what came last."
-    rows: dict[int, dict[str, float]] = {}
+def read_logs(run_folder: Path) -> dict[str, list[dict[str, float]]]:
+    "What each stage recorded, a row for each step; of steps done again after a kill what came last."
+    stages: dict[str, dict[int, dict[str, float]]] = {}
     for row in log_rows(run_folder / "log.jsonl"):
-        if row["stage"] == stage:
-            rows[row["step"]] = rows.get(row["step"], {}) | row
-    return [rows[step] for step in sorted(rows)]
+        rows = stages.setdefault(row["stage"], {})
+        rows[row["step"]] = rows.get(row["step"], {}) | row
+    return {stage: [rows[step] for step in sorted(rows)] for stage, rows in stages.items()}
+
+
+def read_log(run_folder: Path, stage: str) -> list[dict[str, float]]:
+    "What one stage recorded, as `read_logs` has it."
+    return read_logs(run_folder).get(stage, [])
 
 
 def plot_log(run_folder: Path, stage: str, *names: str) -> None:
@@ -69,8 +74,7 @@ def draw_curves(run_folder: Path, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    stages = dict.fromkeys(row["stage"] for row in log_rows(run_folder / "log.jsonl"))
-    logs = {stage: read_log(run_folder, stage) for stage in stages}
+    logs = read_logs(run_folder)
     recorded = set().union(*(row for rows in logs.values() for row in rows))
     curves = {title: names for title, names in CURVES.items() if recorded & set(names)}
     if not curves:
