@@ -159,7 +159,7 @@ def cost(experiment: Experiment) -> tuple[int, float]:
 
     Seconds by the median of the speeds that a stage recorded, since clocks go on while a training is paused.
     """
-    from deoldify_lite.training.show import read_logs
+    from deoldify_lite.training.run import read_logs
 
     folder = experiment.of or experiment.folder
     stages = sorted(folder.glob("*/*/done.json"))

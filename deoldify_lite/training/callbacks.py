@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from .. import color
 from ..device import memory_in_use
 from ..modeling.layers import freeze_statistics
-from .checkpoint import fastai_state, load_checkpoint, load_fastai_state, save_checkpoint
+from .checkpoint import fastai_state, load_fastai_state
 from .errors import TrainingDiverged
 from .grey import clean_grey
 from .run import Stage, picture_grid
@@ -61,23 +61,15 @@ class ExactSteps(ForTraining):
             self.saved = time.monotonic()
 
     def save(self):
-        save_checkpoint(
-            self.stage.checkpoint,
-            {
-                "recipe": self.stage.recipe,
-                "step": self.step + 1,
-                "model": self.learn.model.state_dict(),
-                "optimizer": fastai_state(self.learn.opt),
-            },
-        )
+        model, optimizer = self.learn.model.state_dict(), fastai_state(self.learn.opt)
+        self.stage.save(step=self.step + 1, model=model, optimizer=optimizer)
 
 
 def resume(stage: Stage, learn) -> int:
     "Load the stage's checkpoint, if there is one, into a Learner whose optimiser exists; the step to go on with."
-    checkpoint = load_checkpoint(stage.checkpoint)
-    if checkpoint is None:
+    checkpoint = stage.resume()
+    if not checkpoint:
         return 0
-    stage.check(checkpoint["recipe"])
     learn.model.load_state_dict(checkpoint["model"])
     load_fastai_state(learn.opt, checkpoint["optimizer"], stage.run.device)
     return checkpoint["step"]

@@ -23,7 +23,6 @@ from ..files import write_atomically
 from ..modeling.generator import build_generator
 from ..modeling.layers import freeze_statistics
 from ..modeling.weights import read_safetensors, save_weights
-from .checkpoint import load_checkpoint, save_checkpoint
 from .data import batch_index, jitter
 from .ema import Ema
 from .errors import TrainingDiverged
@@ -196,8 +195,7 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
     spec = run.schedule.gan
     stage.seed_globally(-1)
     phase = GanPhase(stage, trainable_generator(run, generator_weights), load_critic(run, critic_weights))
-    if checkpoint := load_checkpoint(stage.checkpoint):
-        stage.check(checkpoint["recipe"])
+    if checkpoint := stage.resume():
         phase.load_state(checkpoint["phase"])
 
     steps = max(1, round(len(phase.members) * spec.share / spec.batch))
@@ -205,8 +203,7 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
     contenders = Contenders(stage, phase)
     if phase.generator_steps == 0:
         contenders.save_and_score()
-    began = saved = time.monotonic()
-    first = phase.all_steps
+    saved = time.monotonic()
     bar = tqdm(total=steps, initial=phase.generator_steps, desc=stage.name, unit="step", disable=None)
     try:
         while phase.generator_steps < steps:
@@ -220,7 +217,7 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
             if phase.all_steps % 200 == 0:
                 contenders.show()
             if time.monotonic() - saved >= run.checkpoint_seconds:
-                save_checkpoint(stage.checkpoint, {"recipe": stage.recipe, "phase": phase.state})
+                stage.save(phase=phase.state)
                 saved = time.monotonic()
     except TrainingDiverged as error:
         kept = choose_inflection(stage)
@@ -231,14 +228,12 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
         bar.close()
     chosen = choose_inflection(stage)
     save_weights(None, critic_after(stage), config=phase.critic.config, state=phase.critic.state_dict())
-    seconds = time.monotonic() - began
     stage.finish(
         generator_steps=steps,
         all_steps=phase.all_steps,
         batch=spec.batch,
-        seconds=round(seconds, 1),
-        samples_per_second=round((phase.all_steps - first) * spec.batch / seconds, 2),
         chosen_step=chosen,
+        **stage.pace(phase.all_steps * spec.batch),
     )
     return stage.weights
 

@@ -1,6 +1,5 @@
 """What the fits of all stages have in common: a fastai Learner with exact steps, and one cycle through them."""
 
-import time
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -117,13 +116,12 @@ def one_cycle(lr_max: list[float], pct_start: float) -> dict:
 
 def fit(learn: StageLearner, lr_max: list[float], pct_start: float) -> dict[str, float]:
     "One cycle through the stage's steps, from its checkpoint if there is one. Returns figures."
-    done_before = learn.dls.train.first_step = learn.stage.first_step = resume(learn.stage, learn)
-    began = time.monotonic()
+    learn.dls.train.first_step = learn.stage.first_step = resume(learn.stage, learn)
     with learn.no_logging(), learn.no_mbar():
         learn.fit(1, lr=np.array(lr_max), cbs=ParamScheduler(one_cycle(lr_max, pct_start)))
-    seconds = time.monotonic() - began
     steps = learn.dls.train.steps
     batch = learn.dls.train.spec.batch
+    pace = learn.stage.pace(steps * batch)
     train_loss, valid_loss = learn.recorder.values[-1]
     if learn.dls.valid:
         learn.stage.record(steps, {"generator/validation_loss": valid_loss})
@@ -131,8 +129,6 @@ def fit(learn: StageLearner, lr_max: list[float], pct_start: float) -> dict[str,
         "steps": steps,
         "batch": batch,
         "presentations": steps * batch,
-        "seconds": round(seconds, 1),
-        "samples_per_second": round((steps - done_before) * batch / seconds, 2),
         "train_loss": train_loss,
         "valid_loss": valid_loss,
-    }
+    } | pace

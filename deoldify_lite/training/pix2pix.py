@@ -21,12 +21,11 @@ from ..files import atomic_path, write_atomically
 from ..modeling.pix2pix import SPACES, UNETS, PatchGAN, Pix2Pix, init_normal_
 from ..modeling.pretrained import load_pretrained_encoder
 from ..modeling.weights import load_strictly, read_safetensors, save_weights
-from .checkpoint import load_checkpoint, save_checkpoint
 from .data import batch_index, jitter
 from .errors import TrainingDiverged
 from .grey import clean_grey
 from .recipes import GAN_LOSSES, PIXEL_LOSSES, Recipe
-from .run import Run, Stage, log_rows, picture_grid, remembered_photos
+from .run import Run, Stage, picture_grid, read_log, remembered_photos
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +53,13 @@ def train(run: Run) -> Path:
     stage = run.stage("train", recipe.identity)
     if stage.is_done:
         return result
-    checkpoint = load_checkpoint(stage.checkpoint)
-    if checkpoint:
-        stage.check(checkpoint["recipe"])
     _ = run.sources  # no photos is the first thing to say
     start = None
     if recipe.start:
         settings = {k: getattr(run, k) for k in ("device", "precision", "encoder_weights", "checkpoint_seconds")}
         start = open_recipe(run.folder.parent, recipe.beginning, run.photos, **settings)
         train(start)
+    checkpoint = stage.resume()
     run.keep()
     stage.seed_globally(-1)
     game = Game(stage, *_networks(run, start))
@@ -208,7 +205,7 @@ def _play(stage: Stage, game: Game) -> dict[str, float]:
     tables = {round(e * steps / recipe.epochs) for e in range(recipe.table_every, recipe.epochs, recipe.table_every)}
     fixed = run.fixed_batch(recipe.size, 8)
     first = stage.first_step = game.done
-    began = saved = recorded = time.monotonic()
+    saved = recorded = time.monotonic()
     with tqdm(total=steps, initial=first, desc=run.folder.name, unit="step", disable=None) as bar:
         while game.done < steps:
             for name, value in game.step().items():
@@ -227,17 +224,14 @@ def _play(stage: Stage, game: Game) -> dict[str, float]:
             if game.done in tables or game.done in pictures:
                 write_losses(run, steps, draw=game.done in pictures)
             if time.monotonic() - saved >= run.checkpoint_seconds:
-                save_checkpoint(stage.checkpoint, {"recipe": stage.recipe, "game": game.state})
+                stage.save(game=game.state)
                 saved = time.monotonic()
-    seconds = time.monotonic() - began
     return {
         "steps": steps,
         "batch": recipe.batch,
         "presentations": steps * recipe.batch,
-        "seconds": round(seconds, 1),
-        "samples_per_second": round((steps - first) * recipe.batch / seconds, 2),
         "parameters": sum(p.numel() for p in game.generator.parameters()),
-    }
+    } | stage.pace(steps * recipe.batch)
 
 
 @torch.no_grad()
@@ -255,7 +249,7 @@ def _show(stage: Stage, game: Game, grey: Tensor, truth: Tensor, path: Path | No
 
 def write_losses(run: Run, steps: int, draw: bool = True) -> None:
     "What the log says of the losses: `losses.md`, a table every few epochs as in 003, and `losses.png`, as in 000."
-    rows = read_log(run.folder / "log.jsonl")
+    rows = read_log(run.folder, "train")
     recipe = run.schedule
     names = [name for name in rows[-1] if name.startswith("loss_")]
     table = [["epoch", "presentations", *names]]
@@ -269,16 +263,6 @@ def write_losses(run: Run, steps: int, draw: bool = True) -> None:
     write_atomically(run.folder / "losses.md", "".join(f"| {' | '.join(cells)} |\n" for cells in table))
     if draw:
         _draw_losses(rows, run.folder / "losses.png")
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    "The rows of a log in the order of their steps. Where a run went back to an earlier step, what it did again counts."
-    rows: list[dict[str, Any]] = []
-    for row in log_rows(path):
-        while rows and rows[-1]["step"] >= row["step"]:
-            rows.pop()
-        rows.append(row)
-    return rows
 
 
 def _draw_losses(rows: list[dict[str, float]], path: Path) -> None:

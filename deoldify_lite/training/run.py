@@ -3,9 +3,11 @@
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from ..device import keep_freed_memory, pick_device, pick_precision
 from ..files import write_atomically
 from ..schedule import Networks, Schedule, preset
 from ..sources import NoPhotos, list_sources, spread
-from .checkpoint import first_difference
+from .checkpoint import first_difference, load_checkpoint, save_checkpoint
 from .data import Pack, Split, pack, step_generator
 from .errors import WrongCheckpoint
 from .grey import clean_grey
@@ -85,14 +87,29 @@ class Run:
         return clean_grey(truth), truth
 
 
-def log_rows(path: Path) -> Iterator[dict[str, Any]]:
-    "The rows of a run's `log.jsonl`, but for a line that a kill cut off; none where there is no file yet."
+def read_logs(run_folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What each stage recorded, a row for each step, in their order.
+
+    Where a stage went back to an earlier step, after a kill or to begin anew, what it did from there counts.
+    """
+    path, stages = run_folder / "log.jsonl", {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
             row = json.loads(line)
-        except ValueError:
+        except ValueError:  # a kill cut it off
             continue
-        yield row
+        rows = stages.setdefault(row["stage"], [])
+        if rows and rows[-1]["step"] == row["step"]:  # recorded in parts
+            rows[-1] |= row
+        else:
+            del rows[bisect_left(rows, row["step"], key=itemgetter("step")) :]
+            rows.append(row)
+    return stages
+
+
+def read_log(run_folder: Path, stage: str) -> list[dict[str, Any]]:
+    "What one stage recorded, as `read_logs` has it."
+    return read_logs(run_folder).get(stage, [])
 
 
 def open_run(
@@ -152,6 +169,7 @@ class Stage:
     name: str
     made_of: dict[str, Any]  # all that decides what the stage gives: parts of the schedule, numbers, texts
     first_step: int | None = None  # that is still to do, where it is known
+    began: float = field(default_factory=time.monotonic)  # as if it had never been interrupted
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
@@ -189,6 +207,32 @@ class Stage:
                 f"{self.folder} was made by another schedule: {difference}. Go on with the schedule in "
                 f"{self.run.folder / 'schedule.yaml'}, give another --run, or delete that folder"
             )
+
+    def save(self, **state: Any) -> None:
+        "Write the checkpoint: what the stage needs to go on, its recipe, and the seconds that it took until now."
+        save_checkpoint(self.checkpoint, {"recipe": self.recipe, "seconds": self.seconds} | state)
+
+    def resume(self) -> dict[str, Any]:
+        """What `save` was given; nothing where the stage begins. Its clock goes on from here.
+
+        Raises:
+            WrongCheckpoint: damaged, or made by another recipe.
+        """
+        saved = load_checkpoint(self.checkpoint) or {}
+        if saved:
+            self.check(saved["recipe"])
+        self.began = time.monotonic() - saved.get("seconds", 0.0)
+        return saved
+
+    @property
+    def seconds(self) -> float:
+        "What the work on the stage took, over all its sittings, less what was done in vain before a kill."
+        return time.monotonic() - self.began
+
+    def pace(self, presentations: int) -> dict[str, float]:
+        "The figures of speed that a stage is finished with."
+        seconds = self.seconds
+        return {"seconds": round(seconds, 1), "samples_per_second": round(presentations / seconds, 2)}
 
     def finish(self, **figures: Any) -> None:
         "Mark as done; what was only for resuming goes."

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..files import atomic_path
-from .run import log_rows
+from .run import read_log, read_logs
 
 CURVES = {
     "encoder's loss": ("encoder/loss",),
@@ -38,20 +38,6 @@ def show_rows(rows: Mapping[str, Tensor], captions: Mapping[str, Sequence[str]] 
         axis.set_yticks([])
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-
-
-def read_logs(run_folder: Path) -> dict[str, list[dict[str, float]]]:
-    "What each stage recorded, a row for each step; of steps done again after a kill what came last."
-    stages: dict[str, dict[int, dict[str, float]]] = {}
-    for row in log_rows(run_folder / "log.jsonl"):
-        rows = stages.setdefault(row["stage"], {})
-        rows[row["step"]] = rows.get(row["step"], {}) | row
-    return {stage: [rows[step] for step in sorted(rows)] for stage, rows in stages.items()}
-
-
-def read_log(run_folder: Path, stage: str) -> list[dict[str, float]]:
-    "What one stage recorded, as `read_logs` has it."
-    return read_logs(run_folder).get(stage, [])
 
 
 def plot_log(run_folder: Path, stage: str, *names: str) -> None:

@@ -185,11 +185,11 @@ def generate(run: Run, cycle: int, weights: Path) -> Path:
     grey, truth = run.fixed_batch(size, 8)
     with torch.inference_mode():
         stage.board.add_image("grey_ours_truth", picture_grid(grey, painter.paint(grey, truth), truth).numpy(), 0)
-    began = time.monotonic()
+    stage.began = time.monotonic()
     count = len(pack_photos(painted(), path))
-    seconds = time.monotonic() - began
-    stage.record(count, {"samples_per_second": count / seconds} | memory_in_use(run.device))
-    stage.finish(photos=count, seconds=round(seconds, 1), samples_per_second=round(count / seconds, 2))
+    pace = stage.pace(count)
+    stage.record(count, {"samples_per_second": pace["samples_per_second"]} | memory_in_use(run.device))
+    stage.finish(photos=count, **pace)
     return path
 
 

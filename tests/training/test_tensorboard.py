@@ -10,8 +10,7 @@ from PIL import Image
 
 from deoldify_lite.training import callbacks
 from deoldify_lite.training.nogan import run_nogan
-from deoldify_lite.training.run import Run
-from deoldify_lite.training.show import read_log
+from deoldify_lite.training.run import Run, read_log
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
@@ -150,4 +149,4 @@ def test_steps_done_again_after_a_kill_are_shown_once(run):
         again.record(step, {"loss": 10 * step})
     again.board.close()
     assert values(run, "twice", "loss") == [1, 2, 3, 40, 50]
-    assert [row["loss"] for row in read_log(run.folder, "twice")][:5] == [1, 2, 3, 40, 50]
+    assert [row["loss"] for row in read_log(run.folder, "twice")] == [1, 2, 3, 40, 50]
