@@ -55,8 +55,10 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     _check_all(run)
     run.keep()
     keep_start(run.folder, run.schedule.networks)
-    _run_stages(run, stage)
-    draw_curves(run.folder, run.folder / "curves.png")
+    try:
+        _run_stages(run, stage)
+    finally:  # most of all where a loss went wrong
+        draw_curves(run.folder, run.folder / "curves.png")
     return result(run)
 
 

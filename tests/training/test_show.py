@@ -9,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from deoldify_lite.training.errors import TrainingDiverged
+from deoldify_lite.training.learner import LossInPrecision
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.show import _side_by_side, draw_curves, plot_log, show_rows, verdict_map
 from deoldify_lite.training.stages import critic_learner, generator_learner
@@ -139,6 +141,19 @@ def test_curves_of_all_stages_lie_in_the_run_folder(run):
     run_nogan(run)
     after = np.asarray(Image.open(run.folder / "curves.png"))
     assert len(after) > len(before), "the critic's are there, too"
+
+
+def test_curves_are_drawn_where_a_loss_went_wrong(run, monkeypatch):
+    calls, real = [], LossInPrecision.__call__
+
+    def poisoned(self, painted, truth):
+        calls.append(self)
+        return real(self, painted, truth) * (float("nan") if len(calls) == 3 else 1)
+
+    monkeypatch.setattr(LossInPrecision, "__call__", poisoned)
+    with pytest.raises(TrainingDiverged):
+        run_nogan(run, "generator")
+    assert (run.folder / "curves.png").exists()
 
 
 def test_no_curves_of_nothing(tmp_path):
