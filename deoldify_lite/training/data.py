@@ -12,6 +12,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,7 +146,8 @@ def open_pack(path: Path) -> Pack:
 def pack(sources: Sequence[Path], size: int, folder: Path) -> Pack:
     """All photos of `sources` with a short side of `size`, from the cache in `folder` where it is current.
 
-    Broken photos are left out and counted in the log.
+    Broken photos are left out and counted in the log. A new pack takes the place of others of its size: they are of
+    photos that have changed since, and of a gigabyte each.
 
     Raises:
         NoPhotos: not one photo could be read.
@@ -174,6 +176,11 @@ def pack(sources: Sequence[Path], size: int, folder: Path) -> Pack:
         path.unlink()
         _index_of(path).unlink()
         raise NoPhotos(f"none of the {broken} files could be read as a photo")
+    for old in folder.glob(f"photos-{size}-*.bin"):
+        if old != path:
+            with suppress(OSError):  # open elsewhere, on Windows
+                _index_of(old).unlink(missing_ok=True)
+                old.unlink()
     return photos
 
 

@@ -105,6 +105,9 @@ def test_packing_keeps_shape_and_colour_and_is_done_once(tmp_path):
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir()}
     make_photo(tmp_path / "new.png")
     assert len(pack(list_sources([tmp_path]), 20, tmp_path / "cache")) == 3
+    assert len(pack(list_sources([tmp_path]), 10, tmp_path / "cache")) == 3
+    assert len(list((tmp_path / "cache").iterdir())) == 2 * 2, "a pack and its index, of each size only the last"
+    assert photos.photo(0).shape == (3, 60, 20), "still open"
 
 
 def test_middle_crop_is_the_middle():
