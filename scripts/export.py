@@ -32,7 +32,7 @@ def export(
     """
     if target.is_dir():
         raise fail(f"{target}: is a folder; name the file to write, for instance {target / 'lite.onnx'}", USAGE)
-    from deoldify_lite.colorize.colorizer import RENDER_FACTORS
+    from deoldify_lite.colorize.colorizer import RENDER_FACTORS, usual_render_factor
     from deoldify_lite.modeling.export import OPSET, ExportRefused, ExportUnavailable, about_weights, export_onnx
     from deoldify_lite.modeling.weights import BadWeights, find_weights, load_generator
 
@@ -42,7 +42,7 @@ def export(
         architecture = generator.config["architecture"]
         if architecture not in RENDER_FACTORS:
             raise ExportRefused(f"{path}: a {architecture} generator; only {', '.join(RENDER_FACTORS)} can be exported")
-        side = 16 * RENDER_FACTORS[architecture]
+        side = 16 * usual_render_factor(generator.config)
         differences = export_onnx(generator, target, about_weights(path, side), half=half)
     except (BadWeights, ExportUnavailable) as error:
         raise fail(str(error), UNAVAILABLE) from error

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
-from deoldify_lite.colorize.colorizer import RENDER_FACTORS
+from deoldify_lite.colorize.colorizer import RENDER_FACTORS, usual_render_factor
 from deoldify_lite.device import DeviceUnavailable
 from deoldify_lite.modeling.weights import BadWeights
 from deoldify_lite.photo import BadPhoto, Photo, open_photo, take_apart
@@ -172,8 +172,10 @@ def test_the_render_factor_changes_the_colours(colorizer, weights, grey):
     assert (np.asarray(other.colorize(grey)) != np.asarray(colorizer.colorize(grey))).any()
 
 
-def test_without_a_render_factor_that_of_the_architecture(weights):
+def test_without_a_render_factor_the_best_for_such_a_generator(weights):
     assert Colorizer(weights, "cpu").render_factor == RENDER_FACTORS["lite"]
+    assert Colorizer("resnet34", "cpu").render_factor == 10, "as its model card has it"
+    assert usual_render_factor({"architecture": "unet", "size": 256}) == 16, "the size that it was trained on"
     assert RENDER_FACTORS["deep"] == RENDER_FACTORS["wide"] == 35, "as in DeOldify"
 
 

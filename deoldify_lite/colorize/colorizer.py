@@ -1,7 +1,7 @@
 """The class that people import: a PIL image in, a PIL image in colour out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,17 @@ from ..photo import Photo, merge_for_jpeg, take_apart, to_8bit
 from . import original
 from .engine import Engine
 
-# The network's working size that gives the best colours, in units of 16 pixels (see docs/model_card.md); the pix2pix
-# family sees photos at the size that it was trained on.
+# The network's working size that gives the best colours, in units of 16 pixels (see the model cards in docs).
 RENDER_FACTORS = {"lite": 12, "lite-rgb": 12, "deep": 35, "wide": 35}
+RESNET34_FACTOR = 10  # of lite on that encoder, which what ships was trained with on smaller pictures
 LONGEST = 4  # times the side of the square of the same area
+
+
+def usual_render_factor(config: Mapping[str, Any]) -> int:
+    "Of a generator by its description; one of the pix2pix family sees photos at the size that it was trained on."
+    if config["architecture"] == "lite" and config.get("encoder") == "resnet34":
+        return RESNET34_FACTOR
+    return RENDER_FACTORS.get(config["architecture"]) or max(2, config["size"] // 16)
 
 
 class Colorizer:
@@ -51,8 +58,7 @@ class Colorizer:
     ):
         self.engine = Engine(weights, device, precision)
         if render_factor is None:
-            config = self.engine.generator.config
-            render_factor = RENDER_FACTORS.get(config["architecture"]) or max(2, config["size"] // 16)
+            render_factor = usual_render_factor(self.engine.generator.config)
         if render_factor < 2:
             raise ValueError("render_factor must be at least 2")
         self.render_factor = render_factor
