@@ -34,6 +34,7 @@ class Loss:
     smooth: float = 0.0  # pixels differing by less than this, of ImageNet statistics, count squared (smooth L1)
     vivid: float = 0.0  # extra weight of pixels by how colourful the truth is; 0 treats all alike
     rare: float = 0.0  # extra weight of pixels by how rare the truth's colour is, 1 as in Zhang et al. (2016)
+    variation: float = 0.0  # factor on the total variation of what was painted, against blotches (Rudin et al. 1992)
 
 
 @dataclass(frozen=True)

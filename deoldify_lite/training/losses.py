@@ -35,7 +35,8 @@ def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
 class FeatureLoss(nn.Module):
     """L1 on pixels and on activations of a pretrained network (Johnson et al. 2016, arXiv:1603.08155).
 
-    Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
+    And the total variation of what was painted: its chroma's differences from pixel to pixel. Both pictures are
+    (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
     the share of the side on which features are compared while training, at a place drawn anew each time from torch's
     own generator: VGG costs several times what a light generator does. Without gradients all is compared. `rarity` is
     what a pixel of each colour weighs, from `rarity.colour_weights`. `parts` keeps each term's last value.
@@ -66,6 +67,9 @@ class FeatureLoss(nn.Module):
 
     def forward(self, painted: Tensor, truth: Tensor) -> Tensor:
         parts = {"pixel": self.loss.pixel * self._pixel(painted, truth)}
+        if self.loss.variation:
+            cbcr = color.chroma(color.denormalize(painted.float()))
+            parts["variation"] = self.loss.variation * sum(cbcr.diff(dim=side).abs().mean() for side in (-2, -1))
         if any(self.weights):
             painted, truth = self._part(painted, truth)
             with torch.no_grad():

@@ -56,6 +56,24 @@ def test_vivid_counts_colourful_pixels_for_more():
         assert ratio == pytest.approx(expected) if expected else ratio > 2
 
 
+def test_variation_is_the_price_of_blotches_whatever_the_luma():
+    """Of two errors of the same size one colour all over costs nothing more, and a blotch does."""
+    grey = torch.rand(1, 1, 16, 16).expand(-1, 3, -1, -1) * 0.5 + 0.25
+    shift = torch.tensor([0.1, -0.05, 0.0])[:, None, None]
+    blotch = torch.zeros(16, 16)
+    blotch[4:12, 4:12] = 1
+
+    def variation(painted, factor=1.0):
+        loss = FeatureLoss(Loss(network="untrained", features=(), variation=factor))
+        loss(color.normalize(painted), color.normalize(grey))
+        return float(loss.parts["variation"])
+
+    assert variation(grey) == pytest.approx(0, abs=1e-6)
+    assert variation(grey + shift) == pytest.approx(0, abs=1e-6)
+    assert variation(grey + shift * blotch) > 1e-3
+    assert variation(grey + shift * blotch, 3.0) == pytest.approx(3 * variation(grey + shift * blotch))
+
+
 def test_a_stage_can_ask_for_more_vivid_colours(run):
     """Its factor multiplies the schedule's own weight, in its Learner's loss and nowhere else."""
     stages = [replace(stage, vivid=3.0) for stage in run.schedule.generator_stages[:1]]
