@@ -35,11 +35,11 @@ def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
 class FeatureLoss(nn.Module):
     """L1 on pixels and on activations of a pretrained network (Johnson et al. 2016, arXiv:1603.08155).
 
-    And the total variation of what was painted: its chroma's differences from pixel to pixel. Both pictures are
-    (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
+    Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
     the share of the side on which features are compared while training, at a place drawn anew each time from torch's
     own generator: VGG costs several times what a light generator does. Without gradients all is compared. `rarity` is
-    what a pixel of each colour weighs, from `rarity.colour_weights`. `parts` keeps each term's last value.
+    what a pixel of each colour weighs, from `rarity.colour_weights`. With `loss.variation` the differences from pixel
+    to pixel in the painted chroma count, too. `parts` keeps each term's last value.
     """
 
     def __init__(
