@@ -80,7 +80,7 @@ def colorize(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Do again what is already there, instead of skipping it.")] = False,
     weights: Annotated[
-        str, typer.Option(help="lite, or a file: .safetensors of this package, .pth of DeOldify.")
+        str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
     ] = "lite",
     render_factor: Annotated[
         int | None,

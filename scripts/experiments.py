@@ -15,7 +15,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Annotated, Any
 
 import typer
@@ -157,7 +157,8 @@ def remade(experiment: Experiment, device: str) -> Path:
 def cost(experiment: Experiment) -> tuple[int, float]:
     """Presentations of photos, and seconds, of all stages that made it.
 
-    Seconds by the median of the speeds that a stage recorded, since clocks go on while a training is paused.
+    Seconds by the speeds that a stage recorded, but for those below a fifth of the usual: clocks go on while a training
+    is paused.
     """
     from deoldify_lite.training.run import read_logs
 
@@ -168,10 +169,11 @@ def cost(experiment: Experiment) -> tuple[int, float]:
     logs, presentations, seconds = read_logs(folder), 0, 0.0
     for stage in stages:
         done = json.loads(stage.read_text())
-        shown = done.get("presentations", done.get("all_steps", 0) * done.get("batch", 0))
-        name = stage.parent.relative_to(folder).as_posix()
-        if speeds := [row["samples_per_second"] for row in logs.get(name, ()) if "samples_per_second" in row]:
-            seconds += shown / median(speeds)
+        shown = done.get("presentations") or done["photos"]
+        rows = logs.get(stage.parent.relative_to(folder).as_posix(), ())
+        paces = [1 / row["samples_per_second"] for row in rows if "samples_per_second" in row]
+        awake = [pace for pace in paces if pace < 5 * median(paces)]
+        seconds += shown * mean(awake) if awake else done["seconds"]
         presentations += shown
     return presentations, seconds
 

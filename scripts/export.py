@@ -19,7 +19,7 @@ from deoldify_lite.cli import UNAVAILABLE, USAGE, fail, script
 def export(
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write, for instance lite.onnx.")],
     weights: Annotated[
-        str, typer.Option(help="lite, or a file: .safetensors of this package, .pth of DeOldify.")
+        str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
     ] = "lite",
     half: Annotated[bool, typer.Option(help="Store the weights in float16, which halves the file.")] = False,
     runs: Annotated[

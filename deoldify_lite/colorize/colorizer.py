@@ -12,9 +12,10 @@ from ..photo import Photo, merge_for_jpeg, take_apart, to_8bit
 from . import original
 from .engine import Engine
 
-# The network's working size that gives the best colours, in units of 16 pixels (see the model cards in docs).
+# The network's working size that gave the weights that ship their best colours, in units of 16 pixels (see the model
+# cards in docs), and those of DeOldify theirs.
 RENDER_FACTORS = {"lite": 12, "lite-rgb": 12, "deep": 35, "wide": 35}
-RESNET34_FACTOR = 10  # of lite on that encoder, which what ships was trained with on smaller pictures
+RESNET34_FACTOR = 10  # of lite on that encoder: what ships by that name saw smaller pictures in its training
 LONGEST = 4  # times the side of the square of the same area
 
 

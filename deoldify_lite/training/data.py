@@ -143,19 +143,19 @@ def open_pack(path: Path) -> Pack:
     return Pack(pixels, index["names"], torch.tensor(index["heights"]), torch.tensor(index["widths"]))
 
 
-def pack(sources: Sequence[Path], size: int, folder: Path) -> Pack:
+def pack(sources: Sequence[Path], size: int, folder: Path, shared: bool = True) -> Pack:
     """All photos of `sources` with a short side of `size`, from the cache in `folder` where it is current.
 
-    Broken photos are left out and counted in the log. A new pack takes the place of others of its size: they are of
-    photos that have changed since, and of a gigabyte each.
+    Broken photos are left out and counted in the log. In a folder that is not `shared` with trainings on other photos,
+    a new pack takes the place of those of its size: photos were added or changed since, and a pack may be a gigabyte.
 
     Raises:
         NoPhotos: not one photo could be read.
     """
-    listing = [(str(s), s.stat().st_size, s.stat().st_mtime_ns) for s in sources]
+    listing = [(str(s.resolve()), s.stat().st_size, s.stat().st_mtime_ns) for s in sources]
     key = hashlib.blake2b(json.dumps([size, listing]).encode(), digest_size=8).hexdigest()
     path = folder / f"photos-{size}-{key}.bin"
-    if _index_of(path).exists():  # written last, so the pixels are complete
+    if path.exists() and _index_of(path).exists():  # that is written last, so the pixels are complete
         return open_pack(path)
     broken = 0
 
@@ -176,7 +176,7 @@ def pack(sources: Sequence[Path], size: int, folder: Path) -> Pack:
         path.unlink()
         _index_of(path).unlink()
         raise NoPhotos(f"none of the {broken} files could be read as a photo")
-    for old in folder.glob(f"photos-{size}-*.bin"):
+    for old in () if shared else folder.glob(f"photos-{size}-*.bin"):
         if old != path:
             with suppress(OSError):  # open elsewhere, on Windows
                 _index_of(old).unlink(missing_ok=True)

@@ -204,6 +204,7 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
     if phase.generator_steps == 0:
         contenders.save_and_score()
     saved = time.monotonic()
+    stage.begin()
     bar = tqdm(total=steps, initial=phase.generator_steps, desc=stage.name, unit="step", disable=None)
     try:
         while phase.generator_steps < steps:
@@ -232,6 +233,7 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
         generator_steps=steps,
         all_steps=phase.all_steps,
         batch=spec.batch,
+        presentations=phase.all_steps * spec.batch,
         chosen_step=chosen,
         **stage.pace(phase.all_steps * spec.batch),
     )

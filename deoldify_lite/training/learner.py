@@ -117,6 +117,7 @@ def one_cycle(lr_max: list[float], pct_start: float) -> dict:
 def fit(learn: StageLearner, lr_max: list[float], pct_start: float) -> dict[str, float]:
     "One cycle through the stage's steps, from its checkpoint if there is one. Returns figures."
     learn.dls.train.first_step = learn.stage.first_step = resume(learn.stage, learn)
+    learn.stage.begin()
     with learn.no_logging(), learn.no_mbar():
         learn.fit(1, lr=np.array(lr_max), cbs=ParamScheduler(one_cycle(lr_max, pct_start)))
     steps = learn.dls.train.steps

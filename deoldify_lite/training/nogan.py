@@ -58,7 +58,10 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     try:
         _run_stages(run, stage)
     finally:  # most of all where a loss went wrong
-        draw_curves(run.folder, run.folder / "curves.png")
+        try:
+            draw_curves(run.folder, run.folder / "curves.png")
+        except Exception as error:  # a picture must not decide what becomes of a training
+            log.warning("%s could not be drawn: %s", run.folder / "curves.png", error)
     return result(run)
 
 

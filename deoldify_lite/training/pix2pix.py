@@ -53,13 +53,13 @@ def train(run: Run) -> Path:
     stage = run.stage("train", recipe.identity)
     if stage.is_done:
         return result
+    checkpoint = stage.resume()
     _ = run.sources  # no photos is the first thing to say
     start = None
     if recipe.start:
         settings = {k: getattr(run, k) for k in ("device", "precision", "encoder_weights", "checkpoint_seconds")}
         start = open_recipe(run.folder.parent, recipe.beginning, run.photos, **settings)
         train(start)
-    checkpoint = stage.resume()
     run.keep()
     stage.seed_globally(-1)
     game = Game(stage, *_networks(run, start))
@@ -206,6 +206,7 @@ def _play(stage: Stage, game: Game) -> dict[str, float]:
     fixed = run.fixed_batch(recipe.size, 8)
     first = stage.first_step = game.done
     saved = recorded = time.monotonic()
+    stage.begin()
     with tqdm(total=steps, initial=first, desc=run.folder.name, unit="step", disable=None) as bar:
         while game.done < steps:
             for name, value in game.step().items():

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -67,7 +68,8 @@ class Run:
         "The photos, a little larger than crops of `size` need."
         side = round(size * self.schedule.augment.zoom)
         if side not in self.packs:
-            self.packs[side] = pack(self.sources, side, self.cache or self.folder / "photos").to(self.device)
+            place = self.cache or self.folder / "photos"
+            self.packs[side] = pack(self.sources, side, place, shared=self.cache is not None).to(self.device)
         return self.packs[side]
 
     def split(self, photos: Pack) -> Split:
@@ -90,7 +92,7 @@ class Run:
 def read_logs(run_folder: Path) -> dict[str, list[dict[str, Any]]]:
     """What each stage recorded, a row for each step, in their order.
 
-    Where a stage went back to an earlier step, after a kill or to begin anew, what it did from there counts.
+    Where a stage went back, to a checkpoint or to its beginning, what it did from there counts.
     """
     path, stages = run_folder / "log.jsonl", {}
     for line in path.read_text().splitlines() if path.exists() else ():
@@ -103,7 +105,8 @@ def read_logs(run_folder: Path) -> dict[str, list[dict[str, Any]]]:
             rows[-1] |= row
         else:
             del rows[bisect_left(rows, row["step"], key=itemgetter("step")) :]
-            rows.append(row)
+            if row["step"]:  # 0 is but its beginning
+                rows.append(row)
     return stages
 
 
@@ -169,7 +172,8 @@ class Stage:
     name: str
     made_of: dict[str, Any]  # all that decides what the stage gives: parts of the schedule, numbers, texts
     first_step: int | None = None  # that is still to do, where it is known
-    began: float = field(default_factory=time.monotonic)  # as if it had never been interrupted
+    spent: float = 0.0  # seconds in earlier sittings
+    began: float = field(default_factory=time.monotonic)  # this sitting's work
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
@@ -213,7 +217,7 @@ class Stage:
         save_checkpoint(self.checkpoint, {"recipe": self.recipe, "seconds": self.seconds} | state)
 
     def resume(self) -> dict[str, Any]:
-        """What `save` was given; nothing where the stage begins. Its clock goes on from here.
+        """What `save` was given; nothing where the stage begins.
 
         Raises:
             WrongCheckpoint: damaged, or made by another recipe.
@@ -221,13 +225,19 @@ class Stage:
         saved = load_checkpoint(self.checkpoint) or {}
         if saved:
             self.check(saved["recipe"])
-        self.began = time.monotonic() - saved.get("seconds", 0.0)
+            self.spent = saved.get("seconds", math.nan)  # checkpoints once had none
         return saved
+
+    def begin(self) -> None:
+        "The preparations are over: the clock starts, and the log hears of it where there was no step before."
+        self.began = time.monotonic()
+        if not self.first_step:
+            self._log(0, {})
 
     @property
     def seconds(self) -> float:
         "What the work on the stage took, over all its sittings, less what was done in vain before a kill."
-        return time.monotonic() - self.began
+        return self.spent + time.monotonic() - self.began
 
     def pace(self, presentations: int) -> dict[str, float]:
         "The figures of speed that a stage is finished with."
@@ -255,7 +265,11 @@ class Stage:
         figures = {k: float(v) for k, v in figures.items()}
         for name, value in figures.items():
             self.board.add_scalar(name, value, step)
+        self._log(step, figures)
+
+    def _log(self, step: int, figures: dict[str, float]) -> None:
         row = {"stage": self.name, "step": step, "time": round(time.time(), 1)} | figures
+        self.run.folder.mkdir(parents=True, exist_ok=True)
         with (self.run.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 

@@ -14,6 +14,7 @@ from .run import read_log, read_logs
 CURVES = {
     "encoder's loss": ("encoder/loss",),
     "pixel loss": ("generator/pixel",),
+    "total variation": ("generator/variation",),
     "feature loss": ("generator/feature_3", "generator/feature_4", "generator/feature_5"),
     "critic accuracy": ("critic/accuracy_real", "critic/accuracy_fake"),
     "GAN losses": ("critic/loss", "generator/adversarial"),
@@ -71,7 +72,7 @@ def draw_curves(run_folder: Path, path: Path) -> None:
     axes = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (title, names) in zip(axes, curves.items()):
         for colour, name in enumerate(names):
-            axis.plot(*_side_by_side(logs.values(), name), color=f"C{colour}", linewidth=1, label=name.split("/")[1])
+            axis.plot(*_side_by_side(logs.values(), name), color=f"C{colour}", linewidth=1, label=name)
         axis.vlines(range(1, len(logs)), 0, 1, transform=axis.get_xaxis_transform(), color="lightgrey")
         axis.set_title(title, fontsize="medium")
         axis.margins(x=0.01)

@@ -4,7 +4,6 @@ Each is a fastai Learner under a one-cycle schedule. The GAN phase, which is not
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,7 +184,7 @@ def generate(run: Run, cycle: int, weights: Path) -> Path:
     grey, truth = run.fixed_batch(size, 8)
     with torch.inference_mode():
         stage.board.add_image("grey_ours_truth", picture_grid(grey, painter.paint(grey, truth), truth).numpy(), 0)
-    stage.began = time.monotonic()
+    stage.begin()
     count = len(pack_photos(painted(), path))
     pace = stage.pace(count)
     stage.record(count, {"samples_per_second": pace["samples_per_second"]} | memory_in_use(run.device))

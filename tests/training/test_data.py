@@ -105,9 +105,29 @@ def test_packing_keeps_shape_and_colour_and_is_done_once(tmp_path):
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir()}
     make_photo(tmp_path / "new.png")
     assert len(pack(list_sources([tmp_path]), 20, tmp_path / "cache")) == 3
-    assert len(pack(list_sources([tmp_path]), 10, tmp_path / "cache")) == 3
-    assert len(list((tmp_path / "cache").iterdir())) == 2 * 2, "a pack and its index, of each size only the last"
-    assert photos.photo(0).shape == (3, 60, 20), "still open"
+    assert len(list((tmp_path / "cache").iterdir())) == 2 * 2, "a pack and its index each"
+
+
+def test_a_cache_of_ones_own_keeps_the_last_pack_of_a_size(tmp_path, monkeypatch):
+    make_photo(tmp_path / "a.png", (100, 100), (10, 20, 30))
+    cache = tmp_path / "cache"
+    before = pack(list_sources([tmp_path]), 20, cache, shared=False)
+    pack(list_sources([tmp_path]), 10, cache, shared=False)
+    monkeypatch.chdir(tmp_path)
+    pack(list_sources([Path()]), 20, cache, shared=False)
+    assert len(list(cache.iterdir())) == 4, "the same photos by another path, in two sizes"
+    make_photo(tmp_path / "b.png", (100, 100))
+    assert len(pack(list_sources([tmp_path]), 20, cache, shared=False)) == 2
+    assert len(list(cache.iterdir())) == 4
+    assert torch.allclose(before.photo(0)[:, 5, 5] * 255, torch.tensor([10.0, 20, 30])), "who had it open still has it"
+
+
+def test_an_index_without_its_pixels_is_no_pack(tmp_path):
+    make_photo(tmp_path / "a.png")
+    sources = list_sources([tmp_path])
+    pack(sources, 20, tmp_path / "cache")
+    next((tmp_path / "cache").glob("*.bin")).unlink()
+    assert pack(sources, 20, tmp_path / "cache").photo(0).shape[0] == 3
 
 
 def test_middle_crop_is_the_middle():

@@ -1,10 +1,12 @@
 """What a run folder remembers: the log of its stages, and how long they took."""
 
 import json
+import math
 
 import pytest
 
 from deoldify_lite.training import run as run_module
+from deoldify_lite.training.checkpoint import save_checkpoint
 from deoldify_lite.training.errors import WrongCheckpoint
 from deoldify_lite.training.run import read_log, read_logs
 
@@ -32,31 +34,50 @@ def test_what_a_stage_did_again_counts_and_nothing_after_it(tmp_path):
     assert figures == [{"step": 1, "x": 1}, {"step": 4, "y": 4}, {"step": 5, "y": 5}]
 
 
+def test_of_a_stage_that_began_anew_nothing_is_left(tmp_path):
+    """... also where it records at other steps than before."""
+    steps = [(5, {"x": 1}), (10, {"x": 2}), (0, {}), (20, {"x": 3})]
+    write_log(tmp_path, ("b", 3, {"x": 0}), *(("a", *step) for step in steps))
+    assert [row["step"] for row in read_log(tmp_path, "a")] == [20]
+    assert [row["step"] for row in read_log(tmp_path, "b")] == [3]
+
+
 def test_no_log_no_rows(tmp_path):
     assert read_logs(tmp_path) == {}
 
 
-def test_the_seconds_of_a_stage_are_those_of_all_its_sittings(run, monkeypatch):
-    """... but neither the time between them, nor work after the last checkpoint, which is done again."""
+@pytest.fixture
+def now(monkeypatch):
+    """The time by the stages' clock, to be moved on."""
     now = [100.0]
     monkeypatch.setattr(run_module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_the_seconds_of_a_stage_are_those_of_all_its_sittings(run, now):
+    """... but neither preparations, nor the time between, nor work after the last checkpoint, which is done again."""
     first = run.stage("a", {"lr": 1})
     assert first.resume() == {}
+    now[0] += 5
+    first.begin()
     now[0] += 30
     first.save(step=3)
     now[0] += 1000
     second = run.stage("a", {"lr": 1})
-    assert second.resume()["step"] == 3
+    second.first_step = second.resume()["step"]
+    now[0] += 5
+    second.begin()
     now[0] += 10
     assert second.pace(80) == {"seconds": 40.0, "samples_per_second": 2.0}
+    assert (run.folder / "log.jsonl").read_text().count('"step": 0') == 1, "it began once"
     with pytest.raises(WrongCheckpoint, match="lr was 1 and is now 2"):
         run.stage("a", {"lr": 2}).resume()
 
 
-def test_checkpoints_from_before_there_were_seconds_still_resume(run):
-    from deoldify_lite.training.checkpoint import save_checkpoint
-
+def test_a_checkpoint_from_before_there_were_seconds_resumes_and_claims_none(run):
     stage = run.stage("a", {})
     stage.folder.mkdir(parents=True)
     save_checkpoint(stage.checkpoint, {"recipe": stage.recipe, "step": 3})
-    assert stage.resume()["step"] == 3 and stage.seconds < 60
+    stage.first_step = stage.resume()["step"]
+    stage.begin()
+    assert all(math.isnan(figure) for figure in stage.pace(80).values())
