@@ -29,6 +29,9 @@ app = typer.Typer(
 
 
 # Options that several commands have.
+Weights = Annotated[
+    str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 TrainingPrecision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 TrainingPhotos = Annotated[
@@ -79,9 +82,7 @@ def colorize(
         bool, typer.Option("-r", "--recursive", help="Also the subfolders; the tree is kept.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Do again what is already there, instead of skipping it.")] = False,
-    weights: Annotated[
-        str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
-    ] = "lite",
+    weights: Weights = "lite",
     render_factor: Annotated[
         int | None,
         typer.Option(

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deoldify_lite.cli import UNAVAILABLE, fail, find_work, script, tell
+from deoldify_lite.cli import UNAVAILABLE, Weights, fail, find_work, script, tell
 from deoldify_lite.limits import MAX_PIXELS
 
 BATCH = 32  # photos that an actor gets at once, at most
@@ -71,9 +71,7 @@ def colorize(
         bool, typer.Option("-r", "--recursive", help="Also the subfolders; the tree is kept.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Do again what is already there, instead of skipping it.")] = False,
-    weights: Annotated[
-        str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
-    ] = "lite",
+    weights: Weights = "lite",
     render_factor: Annotated[int | None, typer.Option(min=2, max=64, help="As for colorize_dir.py.")] = None,
     strength: Annotated[float, typer.Option(min=0, max=3, help="0 is grey, 1 as predicted, more is louder.")] = 1.0,
     actors: Annotated[

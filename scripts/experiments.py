@@ -171,10 +171,11 @@ def cost(experiment: Experiment) -> tuple[int, float]:
     logs, presentations, seconds = read_logs(folder), 0, 0.0
     for stage in stages:
         done = json.loads(stage.read_text())
-        shown = done.get("presentations") or done["photos"]
+        shown = done["presentations"]
         rows = logs.get(stage.parent.relative_to(folder).as_posix(), ())
         paces = [1 / row["samples_per_second"] for row in rows if "samples_per_second" in row]
-        awake = [pace for pace in paces if pace < 5 * median(paces)]
+        usual = median(paces) if paces else 0
+        awake = [pace for pace in paces if pace < 5 * usual]
         seconds += shown * mean(awake) if awake else done["seconds"]
         presentations += shown
     return presentations, seconds

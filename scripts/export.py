@@ -13,14 +13,12 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import UNAVAILABLE, USAGE, fail, script
+from deoldify_lite.cli import UNAVAILABLE, USAGE, Weights, fail, script
 
 
 def export(
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write, for instance lite.onnx.")],
-    weights: Annotated[
-        str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
-    ] = "lite",
+    weights: Weights = "lite",
     half: Annotated[bool, typer.Option(help="Store the weights in float16, which halves the file.")] = False,
     runs: Annotated[
         int, typer.Option("--time", min=0, help="Then time so many runs of ONNX Runtime and of torch, in turn.")

@@ -27,16 +27,14 @@ def main(
     compare: Annotated[
         list[str] | None, typer.Option(metavar="NAME=WEIGHTS", help="Instead, put these generators side by side.")
     ] = None,
-    render_factor: Annotated[
-        int | None, typer.Option(help="Of those among them that are files, or of the card's.")
-    ] = None,
+    render_factor: Annotated[int | None, typer.Option(help="Of those among them that are files.")] = None,
     card: Annotated[
         str | None, typer.Option(metavar="NAME", help="Instead, the picture of this one's model card.")
     ] = None,
 ) -> None:
     "Write pictures, and print where they are."
     if card:
-        write(docs / card / "photos.jpg", of_model_card(card, render_factor))
+        write(docs / card / "photos.jpg", of_model_card(card))
         return
     truth = [Image.open(path).convert("RGB") for path in sample_photos().values()]
     grey = [photo.convert("L") for photo in truth]
@@ -50,15 +48,14 @@ def main(
     write(docs / "options.jpg", options(colorizer, colour, grey))
 
 
-def of_model_card(weights: str, render_factor: int | None) -> Image.Image:
+def of_model_card(weights: str) -> Image.Image:
     "What a generator makes of photos in which there are things that it knows and things that it does not."
     from skimage import data
 
     taken = (data.astronaut, data.coffee, data.cat, data.rocket, data.retina)
     truth = [Image.fromarray(photo()).convert("RGB") for photo in taken]
     grey = [photo.convert("L") for photo in truth]
-    colour = colorize(Colorizer(weights, render_factor=render_factor), grey)
-    rows = {"the input": grey, f"what {weights} makes of it": colour}
+    rows = {"the input": grey, f"what {weights} makes of it": colorize(Colorizer(weights), grey)}
     return sheet(rows | {"as it was taken": truth}, height=150)
 
 

@@ -233,7 +233,6 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
         generator_steps=steps,
         all_steps=phase.all_steps,
         batch=spec.batch,
-        presentations=phase.all_steps * spec.batch,
         chosen_step=chosen,
         **stage.pace(phase.all_steps * spec.batch),
     )

@@ -129,7 +129,6 @@ def fit(learn: StageLearner, lr_max: list[float], pct_start: float) -> dict[str,
     return {
         "steps": steps,
         "batch": batch,
-        "presentations": steps * batch,
         "train_loss": train_loss,
         "valid_loss": valid_loss,
     } | pace

@@ -230,7 +230,6 @@ def _play(stage: Stage, game: Game) -> dict[str, float]:
     return {
         "steps": steps,
         "batch": recipe.batch,
-        "presentations": steps * recipe.batch,
         "parameters": sum(p.numel() for p in game.generator.parameters()),
     } | stage.pace(steps * recipe.batch)
 

@@ -240,9 +240,9 @@ class Stage:
         return self.spent + time.monotonic() - self.began
 
     def pace(self, presentations: int) -> dict[str, float]:
-        "The figures of speed that a stage is finished with."
-        seconds = self.seconds
-        return {"seconds": round(seconds, 1), "samples_per_second": round(presentations / seconds, 2)}
+        "The figures of work and speed that a stage is finished with."
+        speed = {"seconds": round(self.seconds, 1), "samples_per_second": round(presentations / self.seconds, 2)}
+        return {"presentations": presentations} | speed
 
     def finish(self, **figures: Any) -> None:
         "Mark as done; what was only for resuming goes."

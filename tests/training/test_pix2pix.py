@@ -19,6 +19,7 @@ from deoldify_lite.training import pix2pix
 from deoldify_lite.training.errors import TrainingDiverged, WrongCheckpoint
 from deoldify_lite.training.pix2pix import Game, open_recipe, train
 from deoldify_lite.training.recipes import RECIPES, Recipe, recipe
+from deoldify_lite.training.run import read_log
 from deoldify_lite.training.stages import trainable_generator
 
 ROOT = Path(__file__).parents[2]
@@ -212,6 +213,14 @@ def test_the_script_that_trains_all_knows_all():
     judged = next(line for line in text.splitlines() if line.startswith("equal=")).removeprefix("equal=").strip('"')
     assert sorted(judged.split()) == sorted(RECIPES)
     assert all(text.count(name) >= 2 for name in RECIPES), "trained and judged"
+
+
+def test_the_table_of_losses_is_about_this_training_alone(tmp_path):
+    """... though the log tells of one before it, too, and has a line that a kill cut off."""
+    rows = [{"step": 1, "loss_G_L2": 9.0}, {"step": 7, "loss_G_L2": 8.0}, {"step": 2, "loss_G_L1": 1.0}]
+    rows = [{"stage": "train"} | row for row in rows]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 3, "loss')
+    assert read_log(tmp_path, "train") == [rows[0], rows[2]]
 
 
 def test_a_nan_stops_before_it_reaches_the_weights(folder, photos, monkeypatch):
