@@ -8,14 +8,16 @@ import errno
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from .errors import DeoldifyError, Interrupted, UsageError
 from .limits import MAX_PIXELS
 
 USAGE, UNAVAILABLE, INTERRUPTED = 2, 3, 130
@@ -56,23 +58,37 @@ def fail(message: str, code: int) -> typer.Exit:
     return typer.Exit(code)
 
 
+class Command(TyperCommand):
+    "A command whose errors become one line on standard error and an exit code."
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DeoldifyError as error:
+            raise fail(" ".join(str(error).splitlines()), error.exit_code) from error
+        except KeyboardInterrupt:
+            raise fail("interrupted", Interrupted.exit_code) from None
+
+
 def script(command: Callable) -> None:
     "Run one command as a program of its own."
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    single.command()(command)
-    run(single)
+    single.command(cls=Command)(command)
+    single()
 
 
-def run(program: typer.Typer) -> None:
-    "Run a Typer program; an interrupt ends it with 130 and without a traceback."
+@contextmanager
+def advice_on_memory(change: str) -> Iterator[None]:
+    "Where memory does not suffice: an error that says how to need less, for instance `--set gan.batch=4`."
+    import torch
+
     try:
-        program(standalone_mode=True)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise DeoldifyError(f"out of memory: {change}, and run the same again") from error
 
 
-@app.command()
+@app.command(cls=Command)
 def colorize(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo, or a folder of photos.")],
     target: Annotated[
@@ -117,15 +133,9 @@ def colorize(
 
     from .colorize.colorizer import Colorizer
     from .colorize.pipeline import colorize_all
-    from .device import DeviceUnavailable, about_precision
-    from .modeling.weights import BadWeights
+    from .device import about_precision
 
-    try:
-        colorizer = Colorizer(weights, device, precision, render_factor, squash)
-    except (BadWeights, DeviceUnavailable) as error:
-        raise fail(str(error), UNAVAILABLE) from error
-    except ValueError as error:
-        raise fail(str(error), USAGE) from error
+    colorizer = Colorizer(weights, device, precision, render_factor, squash)
     if verbose:
         engine, factor = colorizer.engine, colorizer.render_factor
         typer.echo(f"{weights} on {engine.device}, render factor {factor}", err=True)
@@ -141,7 +151,7 @@ def find_work(
 
     Ends the command where the request makes no sense, or where the shard is empty.
     """
-    from .colorize.folder import BadRequest, find_jobs
+    from .colorize.folder import find_jobs
     from .colorize.shard import Shard
     from .files import remove_leftovers
     from .photo.quiet import quiet_decoders
@@ -149,19 +159,17 @@ def find_work(
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text, nor text that a terminal can show
         exact = stream is sys.stdout and stream.encoding.lower() in ("utf-8", "utf8")
         stream.reconfigure(errors="surrogateescape" if exact else "backslashreplace", line_buffering=True)
+    part = Shard.parse(shard) if shard is not None else None
+    jobs = find_jobs(source, target, recursive)
+    if part:
+        jobs = part.select(jobs, target if source.is_dir() else jobs[0].output.parent)
+        if not jobs:
+            typer.echo(f"no photos in shard {part}", err=True)
+            raise typer.Exit
     try:
-        part = Shard.parse(shard) if shard is not None else None
-        jobs = find_jobs(source, target, recursive)
-        if part:
-            jobs = part.select(jobs, target if source.is_dir() else jobs[0].output.parent)
-            if not jobs:
-                typer.echo(f"no photos in shard {part}", err=True)
-                raise typer.Exit
         report_lines = report.open("a", encoding="utf-8") if report else nullcontext()
-    except BadRequest as error:
-        raise fail(str(error), USAGE) from error
     except OSError as error:
-        raise fail(f"{report}: the report cannot be written: {error.strerror}", USAGE) from error
+        raise UsageError(f"{report}: the report cannot be written: {error.strerror}") from error
     for folder in {job.output.parent for job in jobs}:
         remove_leftovers(folder)
     quiet_decoders()
@@ -187,17 +195,17 @@ def tell(results: Generator, total: int, report: AbstractContextManager, verbose
                 for note in result.notes if verbose else ():
                     tqdm.write(f"{result.input}: {note}", file=sys.stderr)
     except KeyboardInterrupt:
-        raise fail("interrupted; the same command goes on from here", INTERRUPTED) from None
+        raise Interrupted("interrupted; the same command goes on from here") from None
     except OSError as error:  # not about a photo, whose errors are results
         if error.errno == errno.EPIPE:  # Typer's business
             raise
-        raise fail(f"the report cannot be written: {error.strerror}", 1) from error
+        raise DeoldifyError(f"the report cannot be written: {error.strerror}") from error
     typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
     if counts["failed"]:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def samples(target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to.")]) -> None:
     "Write a few black-and-white sample photos to try things on."
     from .samples import write_samples
@@ -205,14 +213,14 @@ def samples(target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folde
     try:
         written = write_samples(target)
     except OSError as error:
-        raise fail(f"{target}: {error.strerror}", USAGE) from error
+        raise UsageError(f"{target}: {error.strerror}") from error
     if not written:
-        raise fail("no sample photos here: they come with matplotlib and scikit-learn", 1)
+        raise DeoldifyError("no sample photos here: they come with matplotlib and scikit-learn")
     for path in written:
         typer.echo(path)
 
 
-@app.command()
+@app.command(cls=Command)
 def nogan(
     stage: Annotated[StageName, typer.Option(help="Which stage to run.")] = StageName.all,
     photos: TrainingPhotos = None,
@@ -243,46 +251,25 @@ def nogan(
     The same command goes on where it was interrupted.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    from .device import DeviceUnavailable
-    from .modeling.weights import BadWeights
-    from .training.errors import StageMissing, TrainingError
     from .training.run import open_run
 
-    try:
-        session = open_run(
-            run,
-            photos or [],
-            preset,
-            set_ or [],
-            repeats,
-            start,
-            device=device,
-            precision=precision,
-            encoder_weights=encoder_weights,
-            checkpoint_seconds=checkpoint_seconds,
-        )
-    except (BadWeights, DeviceUnavailable) as error:
-        raise fail(str(error), UNAVAILABLE) from error
-    except ValueError as error:
-        raise fail(str(error), USAGE) from error
-
-    import torch
-
-    from .modeling.pretrained import WeightsUnavailable
+    session = open_run(
+        run,
+        photos or [],
+        preset,
+        set_ or [],
+        repeats,
+        start,
+        device=device,
+        precision=precision,
+        encoder_weights=encoder_weights,
+        checkpoint_seconds=checkpoint_seconds,
+    )
     from .training.nogan import choose_step, run_nogan
 
-    try:
+    with advice_on_memory("lower the batch of that stage, for instance --set gan.batch=4"):
         typer.echo(choose_step(session, use_step) if use_step is not None else run_nogan(session, stage.value))
-    except (BadWeights, WeightsUnavailable) as error:
-        raise fail(str(error), UNAVAILABLE) from error
-    except (StageMissing, ValueError) as error:
-        raise fail(str(error), USAGE) from error
-    except TrainingError as error:
-        raise fail(str(error), 1) from error
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        message = "out of memory: lower the batch of that stage, for instance --set gan.batch=4, and run the same again"
-        raise fail(message, 1) from error
 
 
 def main() -> None:
-    run(app)
+    app()

@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from .errors import Unavailable, UsageError
+
 KEPT = 1 << 30  # bytes
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class DeviceUnavailable(RuntimeError):
+class DeviceUnavailable(Unavailable, RuntimeError):
     "The device or precision that was asked for does not exist on this machine."
 
 
@@ -55,7 +57,7 @@ def pick_precision(device: torch.device, name: str = "auto") -> torch.dtype:
     if name == "auto":
         return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
     if name not in PRECISIONS:
-        raise ValueError(f"precision {name!r} is unknown; use auto, {', '.join(PRECISIONS)}")
+        raise UsageError(f"precision {name!r} is unknown; use auto, {', '.join(PRECISIONS)}")
     return PRECISIONS[name]
 
 

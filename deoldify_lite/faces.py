@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .errors import DeoldifyError, Unavailable, UsageError
 from .files import atomic_path
 
 VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".ts"}
@@ -22,15 +23,15 @@ DONE, NEW, SIDES = "faces.jsonl", ".new", ("train", "test")
 DETECTION_SIDE = 640  # frames are searched at this length of their longer side: faces need no more
 
 
-class FacesUnavailable(RuntimeError):
+class FacesUnavailable(Unavailable, RuntimeError):
     "The libraries for videos and faces are not installed. The message says how to."
 
 
-class NoVideos(ValueError):
+class NoVideos(UsageError):
     "No videos where some were expected. The message says where was looked."
 
 
-class BadVideo(ValueError):
+class BadVideo(DeoldifyError, ValueError):
     "A video that cannot be read, or not to its end. The message says why."
 
 

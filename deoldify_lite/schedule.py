@@ -10,6 +10,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from .errors import UsageError
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -195,7 +197,7 @@ class Schedule:
         try:
             return _build(cls, yaml.safe_load(text), "schedule")
         except yaml.YAMLError as error:
-            raise ValueError(f"the schedule is not YAML: {error}") from error
+            raise UsageError(f"the schedule is not YAML: {error}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -209,17 +211,17 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     "`value`, as YAML gave it, as an instance of the type `kind`."
     if is_dataclass(kind):
         if not isinstance(value, dict):
-            raise ValueError(f"{where} must be a mapping, not {value!r}")
+            raise UsageError(f"{where} must be a mapping, not {value!r}")
         hints = get_type_hints(kind)
         if unknown := value.keys() - hints.keys():
-            raise ValueError(f"{where} has no field {sorted(unknown)[0]!r}; it has {', '.join(hints)}")
+            raise UsageError(f"{where} has no field {sorted(unknown)[0]!r}; it has {', '.join(hints)}")
         try:
             return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in value.items()})
         except TypeError as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise UsageError(f"{where}: {error}") from error
     if get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{where} must be a list, not {value!r}")
+            raise UsageError(f"{where} must be a list, not {value!r}")
         return tuple(_build(get_args(kind)[0], v, f"{where}.{i}") for i, v in enumerate(value))
     if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-4 as a string
         with contextlib.suppress(ValueError):
@@ -227,7 +229,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ValueError(f"{where} must be {kind.__name__}, not {value!r}")
+        raise UsageError(f"{where} must be {kind.__name__}, not {value!r}")
     return value
 
 
@@ -237,12 +239,12 @@ def changed(node: Any, path: list[str], value: str, where: str) -> Any:
     if isinstance(node, tuple):
         names = [str(i) for i in range(len(node))] + [getattr(item, "name", None) for item in node]
         if name not in names:
-            raise ValueError(f"{where}: no entry {name!r}; there are {', '.join(n for n in names if n)}")
+            raise UsageError(f"{where}: no entry {name!r}; there are {', '.join(n for n in names if n)}")
         i = names.index(name) % len(node)
         new = changed(node[i], rest, value, where) if rest else _build(type(node[i]), yaml.safe_load(value), where)
         return (*node[:i], new, *node[i + 1 :])
     if name not in (known := [f.name for f in fields(node)] if is_dataclass(node) else []):
-        raise ValueError(f"{where}: no field {name!r}; there are {', '.join(known) or 'none'}")
+        raise UsageError(f"{where}: no field {name!r}; there are {', '.join(known) or 'none'}")
     if rest:
         return replace(node, **{name: changed(getattr(node, name), rest, value, where)})
     return replace(node, **{name: _build(get_type_hints(type(node))[name], yaml.safe_load(value), where)})
@@ -398,5 +400,5 @@ def preset(name: str) -> Schedule:
         ValueError: no such preset.
     """
     if name not in PRESETS:
-        raise ValueError(f"preset {name!r} is unknown; choose {', '.join(PRESETS)}")
+        raise UsageError(f"preset {name!r} is unknown; choose {', '.join(PRESETS)}")
     return _presets()[name]

@@ -5,12 +5,13 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from .errors import UsageError
 from .photo import EXTENSIONS
 
 log = logging.getLogger(__name__)
 
 
-class NoPhotos(ValueError):
+class NoPhotos(UsageError):
     """No photos where some were expected. The message says where was looked."""
 
 

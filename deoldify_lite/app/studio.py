@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..colorize.colorizer import Colorizer
+from ..errors import DeoldifyError
 from ..files import atomic_path
 from ..modeling.weights import SHIPPED, find_weights
 from ..photo import BadPhoto, Photo, open_photo, output_name, save_photo, takes_ycbcr, to_8bit
@@ -26,7 +27,7 @@ PREVIEW = 1600  # longest side of what the slider shows; the download has the ph
 log = logging.getLogger(__name__)
 
 
-class Refused(ValueError):
+class Refused(DeoldifyError, ValueError):
     "What cannot be done for somebody. The message is a sentence for them, without a path of this computer."
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..errors import UsageError
 from ..photo import Photo, merge_for_jpeg, take_apart, to_8bit
 from . import original
 from .engine import Engine
@@ -61,7 +62,7 @@ class Colorizer:
         if render_factor is None:
             render_factor = usual_render_factor(self.engine.generator.config)
         if render_factor < 2:
-            raise ValueError("render_factor must be at least 2")
+            raise UsageError("render_factor must be at least 2")
         self.render_factor = render_factor
         self.squash = squash
 

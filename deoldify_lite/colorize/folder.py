@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from ..errors import UsageError
 from ..photo import EXTENSIONS, UNREADABLE, WRITABLE, output_name
 
 
-class BadRequest(ValueError):
+class BadRequest(UsageError):
     "Input and output that make no sense. The message says why."
 
 

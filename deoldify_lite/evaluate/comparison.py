@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
 from .figures import arrow, best, figure, text
 
 COLUMNS = (
@@ -24,7 +25,7 @@ PUBLISHED_COLUMNS = ("fid", "colourfulness_abs", "colourfulness_abs_gap", "psnr"
 BEGIN, END = "<!-- begin: made by scripts/{}.py -->", "<!-- end: made by scripts/{}.py -->"
 
 
-class NotComparable(ValueError):
+class NotComparable(UsageError):
     "Files that cannot make one table. The message says which and why."
 
 

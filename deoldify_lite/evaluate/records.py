@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import DeoldifyError
+
 TABLE = """CREATE TABLE IF NOT EXISTS measured (
     subject TEXT, measure TEXT, photo TEXT, numbers BLOB, PRIMARY KEY (subject, measure, photo)
 ) WITHOUT ROWID"""
 
 
-class BadRecords(ValueError):
+class BadRecords(DeoldifyError, ValueError):
     "The file of records is damaged or cannot be written. The message says what to do."
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..colorize.colorizer import Colorizer
+from ..errors import UsageError
 from ..modeling.weights import BadWeights, find_weights
 from ..sources import NoPhotos
 from .truths import Results, Truth, listed
@@ -134,7 +135,7 @@ def find_subjects(
     taken = Counter([photos().name, grey().name, *(subject.name for subject in subjects)])
     for name, times in taken.items():
         if times > 1:
-            raise ValueError(f"two of them would be called {name!r}; give them names, as in --weights NAME=FILE")
+            raise UsageError(f"two of them would be called {name!r}; give them names, as in --weights NAME=FILE")
     return subjects, problems
 
 

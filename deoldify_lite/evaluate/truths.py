@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image, ImageOps
 
+from ..errors import UsageError
 from ..photo import EXTENSIONS, UNREADABLE, BadPhoto, read_rgb
 from ..photo.formats import FORMATS
 from ..sources import NoPhotos, spread
@@ -48,9 +49,9 @@ def choose_protocol(name: str = "all", size: int | None = None, limit: int | Non
     if name == "all":
         return Protocol(size=size or 256, limit=limit)
     if name != "val5k":
-        raise ValueError(f"protocol {name!r} is unknown; use all or val5k")
+        raise UsageError(f"protocol {name!r} is unknown; use all or val5k")
     if size not in (None, 256) or limit is not None:
-        raise ValueError("protocol val5k is 5000 photos at 256 pixels; for others leave --protocol out")
+        raise UsageError("protocol val5k is 5000 photos at 256 pixels; for others leave --protocol out")
     return Protocol("val5k", 256, 5000)
 
 

@@ -9,6 +9,7 @@ rounding.
 from torch import Tensor, nn
 
 from .. import color
+from ..errors import UsageError
 from .backbones import EFFICIENTNETS, RESNETS, EfficientNetLite, resnet
 
 STRIDES = (2, 4, 8, 16, 32)
@@ -65,7 +66,7 @@ def build_encoder(name: str) -> nn.Module:
     try:
         return BackboneEncoder(name)
     except (RuntimeError, AttributeError, KeyError, TypeError, ValueError, AssertionError) as error:
-        raise ValueError(f"encoder {name!r} is neither a torchvision ResNet nor a timm feature backbone") from error
+        raise UsageError(f"encoder {name!r} is neither a torchvision ResNet nor a timm feature backbone") from error
 
 
 def _torchvision_has(name: str) -> bool:

@@ -17,6 +17,7 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from .. import __version__, color
+from ..errors import DeoldifyError, Unavailable
 from ..files import atomic_path
 from .backbones import SameConv
 from .fold import fold
@@ -38,11 +39,11 @@ TRACED_SIZE = (2, 1, 64, 96)  # only an example; two of the batch, since torch t
 AXES = ("batch", None, "height", "width")
 
 
-class ExportUnavailable(RuntimeError):
+class ExportUnavailable(Unavailable, RuntimeError):
     "A package that exporting needs is not installed. The message says which and how to get it."
 
 
-class ExportRefused(RuntimeError):
+class ExportRefused(DeoldifyError, RuntimeError):
     "The network cannot be exported, or the file does not answer as torch does. Nothing is written."
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import color
+from ..errors import UsageError
 from .encoders import ResNetEncoder, build_encoder
 from .layers import PixelShuffle, UnetBlock, conv_layer, fit_size
 
@@ -190,6 +191,6 @@ def build_generator(architecture: str = "lite", encoder: str = "resnet34", atten
         return lite(encoder, attention)
     if architecture in ("deep", "wide"):
         if not attention:
-            raise ValueError(f"{architecture} always has self-attention; lite can do without")
+            raise UsageError(f"{architecture} always has self-attention; lite can do without")
         return DeOldify(architecture)
-    raise ValueError(f"generator {architecture!r} is unknown; choose lite, lite-rgb, deep or wide")
+    raise UsageError(f"generator {architecture!r} is unknown; choose lite, lite-rgb, deep or wide")

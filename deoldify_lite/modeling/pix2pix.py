@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import color
+from ..errors import UsageError
 from .generator import Lite
 
 UNETS = ("isola", "lindernoren")
@@ -26,12 +27,12 @@ def _norm(name: str, channels: int, affine: bool = True) -> nn.Module:
         return nn.BatchNorm2d(channels)
     if name == "instance":
         return nn.InstanceNorm2d(channels, affine=affine)
-    raise ValueError(f"norm {name!r} is unknown; choose batch or instance")
+    raise UsageError(f"norm {name!r} is unknown; choose batch or instance")
 
 
 def _activation(name: str, decoder: bool = False) -> nn.Module:
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation {name!r} is unknown; choose {', '.join(ACTIVATIONS)}")
+        raise UsageError(f"activation {name!r} is unknown; choose {', '.join(ACTIVATIONS)}")
     kind = ACTIVATIONS[name][decoder]
     return kind(0.2) if kind is nn.LeakyReLU else kind()
 
@@ -62,7 +63,7 @@ class UNet(nn.Module):
     ):
         super().__init__()
         if down < 2:
-            raise ValueError(f"a U-Net goes down at least twice, not {down} times")
+            raise UsageError(f"a U-Net goes down at least twice, not {down} times")
         paper, widest = kind == "isola", 8 * width
         self.rectify = paper and activation == "relu"
         widths = [min(width * 2**i, widest) for i in range(down)]
@@ -134,7 +135,7 @@ class Pix2Pix(nn.Module):
     ):
         super().__init__()
         if space not in SPACES:
-            raise ValueError(f"colour space {space!r} is unknown; choose {', '.join(SPACES)}")
+            raise UsageError(f"colour space {space!r} is unknown; choose {', '.join(SPACES)}")
         self.config = {"architecture": "pix2pix", "network": network, "space": space, "size": size}
         self.space, self.predicts = space, "rgb" if space == "rgb" else "chroma"
         if network in UNETS:
@@ -146,7 +147,7 @@ class Pix2Pix(nn.Module):
             self.body = Lite(network, attention=False)
             self.stride = 1  # any size will do
         else:
-            raise ValueError(f"{network} has two outputs, a and b: it works in lab, not in {space}")
+            raise UsageError(f"{network} has two outputs, a and b: it works in lab, not in {space}")
 
     def condition(self, x: Tensor) -> Tensor:
         "What both networks see of a normalised grey picture (N, 3, H, W)."
@@ -205,7 +206,7 @@ class PatchGAN(nn.Sequential):
 
     def __init__(self, channels: int, patch: int = 70, width: int = 64, norm: str = "batch"):
         if patch not in PATCHES:
-            raise ValueError(f"a patch of {patch} pixels cannot be had; choose {', '.join(map(str, PATCHES))}")
+            raise UsageError(f"a patch of {patch} pixels cannot be had; choose {', '.join(map(str, PATCHES))}")
         strided = PATCHES[patch]
         widths = [min(width * 2**i, 8 * width) for i in range(strided + 1)]
         layers = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]

@@ -10,11 +10,12 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..errors import Unavailable, UsageError
 from .encoders import ResNetEncoder
 from .weights import BadWeights, load_strictly, weights_folder
 
 
-class WeightsUnavailable(RuntimeError):
+class WeightsUnavailable(Unavailable, RuntimeError):
     "Pretrained weights that are neither here nor to be fetched. The message says what to do."
 
 
@@ -101,7 +102,7 @@ def load_embedding(name: str, file: Path | None = None) -> tuple[nn.Module, int,
     import timm
 
     if not timm.is_model(name):
-        raise ValueError(f"network {name!r}: timm has none of that name")
+        raise UsageError(f"network {name!r}: timm has none of that name")
     network = timm.create_model(name, num_classes=0)
     state, source = _state(name, file, lambda: timm.create_model(name, pretrained=True, num_classes=0).state_dict())
     wanted = network.state_dict()

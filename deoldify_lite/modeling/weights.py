@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from ..errors import Unavailable
 from ..files import write_atomically
 from .generator import build_generator
 from .layers import plain_state
@@ -26,7 +27,7 @@ PUBLISHED = {"deep": "ColorizeArtistic_gen.pth", "wide": "ColorizeStable_gen.pth
 METADATA_KEY = "deoldify_lite"
 
 
-class BadWeights(ValueError):
+class BadWeights(Unavailable, ValueError):
     "A weights file that is missing, damaged, or belongs to another network. The message says which and what to do."
 
 

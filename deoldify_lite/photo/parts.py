@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..errors import DeoldifyError
 from .merging import merge
 
 
-class BadPhoto(ValueError):
+class BadPhoto(DeoldifyError, ValueError):
     "A file that cannot be used as a photo, or a photo that a format cannot hold. The message says why."
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..errors import Unavailable
 from ..modeling.weights import PUBLISHED, load_generator
 from .fresh import last_line
 from .photos import fitted
@@ -35,7 +36,7 @@ SIZE = (1024, 768)
 TARGETS = {"deep": "at least 6", "lite": "at least 40"}  # at factor 35 on two cores with AMX
 
 
-class DeOldifyFailed(RuntimeError):
+class DeOldifyFailed(Unavailable, RuntimeError):
     "The checkout cannot be used, or its process died. The message says why."
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
+from ..errors import Unavailable
 from ..samples import sample_photos
 
 QUALITY = 90
@@ -15,7 +16,7 @@ TILE = 512  # pixels after which the grain repeats
 KINDS = {"L": "grey", "RGB": "colour"}
 
 
-class NoSamples(RuntimeError):
+class NoSamples(Unavailable, RuntimeError):
     "There is nothing to make photos of. The message says why."
 
 

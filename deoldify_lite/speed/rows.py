@@ -9,10 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ..errors import DeoldifyError
 from ..files import write_atomically
 
 
-class MeasurementFailed(RuntimeError):
+class MeasurementFailed(DeoldifyError, RuntimeError):
     "What was to be measured did not work. The message says why."
 
 

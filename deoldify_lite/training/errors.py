@@ -1,12 +1,16 @@
 """What can go wrong in training, each with a message for the person who started it."""
 
+from ..errors import DeoldifyError, UsageError
 
-class TrainingError(RuntimeError):
+
+class TrainingError(DeoldifyError, RuntimeError):
     "Training cannot go on."
 
 
 class StageMissing(TrainingError):
     "A stage was asked for before the one that it builds on. The message names it."
+
+    exit_code = UsageError.exit_code
 
 
 class WrongCheckpoint(TrainingError):

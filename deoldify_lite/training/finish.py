@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import color
+from ..errors import UsageError
 from ..evaluate.metrics import colourfulness
 from ..modeling.generator import build_generator
 from ..modeling.weights import load_strictly, read_safetensors
@@ -67,11 +68,11 @@ def check(schedule: Schedule) -> None:
     spec, name = schedule.finish, schedule.networks.generator
     for share in ("blend", "colourfulness"):
         if not 0 <= (value := getattr(spec, share)) <= 1:
-            raise ValueError(f"finish.{share} is a share, from 0 to 1, not {value:g}")
+            raise UsageError(f"finish.{share} is a share, from 0 to 1, not {value:g}")
     if spec.statistics < 0:
-        raise ValueError(f"finish.statistics is a number of photos, not {spec.statistics}")
+        raise UsageError(f"finish.statistics is a number of photos, not {spec.statistics}")
     if spec.colourfulness and name != "lite":
-        raise ValueError(f"finish.colourfulness is for lite, which predicts chroma, not for {name}; set it to 0")
+        raise UsageError(f"finish.colourfulness is for lite, which predicts chroma, not for {name}; set it to 0")
 
 
 def blend(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from .. import color
 from ..device import memory_in_use
+from ..errors import UsageError
 from ..files import write_atomically
 from ..modeling.generator import build_generator
 from ..modeling.layers import freeze_statistics
@@ -308,7 +309,7 @@ def use_step(stage: Stage, step: int) -> Path:
     path = stage.folder / f"step-{step:06}.safetensors"
     if not path.exists():
         steps = ", ".join(str(int(p.stem[5:])) for p in sorted(stage.folder.glob("step-*.safetensors")))
-        raise ValueError(f"no generator was saved at step {step} of {stage.name}; there are {steps or 'none'}")
+        raise UsageError(f"no generator was saved at step {step} of {stage.name}; there are {steps or 'none'}")
     config, state = read_safetensors(path)
     save_weights(None, stage.weights, config=config, state=state)
     return stage.weights

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import color
+from ..errors import UsageError
 from ..modeling.pretrained import load_features
 from ..schedule import Loss
 from .rarity import boxes
@@ -23,7 +24,7 @@ def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
         WeightsUnavailable: its pretrained weights cannot be had here.
     """
     if name not in TAPS:
-        raise ValueError(f"feature network {name!r} is unknown; choose {', '.join(TAPS)}")
+        raise UsageError(f"feature network {name!r} is unknown; choose {', '.join(TAPS)}")
     if name != "untrained":
         return load_features(name, file)[: TAPS[name][-1] + 1]
     with torch.random.fork_rng(devices=[]):

@@ -11,6 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 import yaml
 
+from ..errors import UsageError
 from ..modeling.pix2pix import PATCHES, SPACES
 from ..schedule import Augment, changed
 
@@ -67,10 +68,10 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 options = ", ".join(map(str, known))
-                raise ValueError(f"{name} {getattr(self, name)!r} is unknown; choose {options}")
+                raise UsageError(f"{name} {getattr(self, name)!r} is unknown; choose {options}")
         for name in ("batch", "epochs", "size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
 
     def override(self, changes: dict[str, str]) -> "Recipe":
         """A copy with fields changed: `{"pixel": "l2", "augment.saturation": "0.2"}`.
@@ -81,7 +82,7 @@ class Recipe:
         recipe = self
         for path, value in changes.items():
             if path.split(".")[0] in ("name", "document", "start", "sources"):
-                raise ValueError(f"{path}: that is what makes the recipe this one")
+                raise UsageError(f"{path}: that is what makes the recipe this one")
             recipe = changed(recipe, path.split("."), value, path)
             recipe = replace(recipe, sources=recipe.sources | {path.split(".")[0]: "changed by hand"})
         return recipe
@@ -93,7 +94,7 @@ class Recipe:
             ValueError: not a multiple of 16.
         """
         if size < 16 or size % 16:
-            raise ValueError(f"size must be a multiple of 16, not {size}")
+            raise UsageError(f"size must be a multiple of 16, not {size}")
         down = next(d for d in range(8, 3, -1) if size % 2**d == 0)
         by_hand = {"size": "changed by hand", "down": "follows from the size"}
         return replace(self, size=size, down=down, sources=self.sources | by_hand)
@@ -296,7 +297,7 @@ def recipe(name: str) -> Recipe:
         ValueError: no such recipe.
     """
     if name not in RECIPES:
-        raise ValueError(f"recipe {name!r} is unknown; choose {', '.join(RECIPES)}")
+        raise UsageError(f"recipe {name!r} is unknown; choose {', '.join(RECIPES)}")
     return RECIPES[name]
 
 

@@ -17,6 +17,7 @@ from tensorboardX import SummaryWriter
 
 from .. import color
 from ..device import keep_freed_memory, pick_device, pick_precision
+from ..errors import UsageError
 from ..files import write_atomically
 from ..schedule import Networks, Schedule, preset
 from ..sources import NoPhotos, list_sources, spread
@@ -137,13 +138,13 @@ def open_run(
     if stored.exists():
         schedule = Schedule.from_yaml(stored.read_text())
         if preset_name not in (None, schedule.preset):
-            raise ValueError(
+            raise UsageError(
                 f"{folder} was begun with preset {schedule.preset!r}; give another --run for {preset_name!r}"
             )
     else:
         schedule = preset(preset_name or "lite")
     if wrong := [change for change in changes if "=" not in change]:
-        raise ValueError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance gan.lr=2e-5")
+        raise UsageError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance gan.lr=2e-5")
     fields = dict(change.split("=", 1) for change in changes)
     start = fields.pop("networks.start", start)
     schedule = schedule.override(fields)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from ..errors import UsageError
 from ..files import write_atomically
 from ..modeling.weights import BadWeights, find_weights, load_generator
 from ..schedule import Networks
@@ -23,7 +24,7 @@ def start_from(weights: str, networks: Networks, folder: Path) -> Networks:
     """
     path, kept = find_weights(weights), kept_start(folder)
     if kept and content_hash(kept) != content_hash(path):
-        raise ValueError(
+        raise UsageError(
             f"{folder} was begun from other weights than {weights} holds now: to go on name none, or give another --run"
         )
     config = {"encoder": "", "attention": True} | load_generator(path).config
