@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from deoldify_lite import Colorizer, color
 from deoldify_lite.cli import app
-from deoldify_lite.evaluate.metrics import colourfulness
+from deoldify_lite.metrics.image import colorfulness
 from deoldify_lite.modeling.weights import SHIPPED, load_generator
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import Schedule, preset
@@ -54,7 +54,7 @@ def test_samples_get_colour_and_keep_their_luma(colorizer, name):
     colour = colorizer.colorize(grey)
     assert colour.size == grey.size
     rgb = torch.from_numpy(np.array(colour)).permute(2, 0, 1)[None].float() / 255
-    assert 5 < float(colourfulness(rgb)) < 100
+    assert 5 < float(colorfulness(rgb)) < 100
     difference = np.asarray(colour, float) @ [0.299, 0.587, 0.114] - np.asarray(grey, float)
     assert np.abs(difference).max() <= 1.0
 

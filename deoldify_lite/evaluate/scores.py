@@ -13,22 +13,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .. import __version__
+from ..metrics.features import INCEPTION, INCEPTION_FEATURES, open_network, weights_hash
+from ..metrics.image import Lpips, ab_histogram, colorfulness, histogram_distance, psnr, ssim
+from ..metrics.sets import frechet_distance, inception_score, kernel_distance
 from ..modeling.pretrained import WeightsUnavailable
 from ..modeling.winograd import use_winograd
 from ..photo import BadPhoto
-from .features import INCEPTION, INCEPTION_FEATURES, open_network, weights_hash
 from .figures import FIGURES
-from .metrics import (
-    Lpips,
-    ab_histogram,
-    colourfulness,
-    frechet_distance,
-    histogram_distance,
-    inception_score,
-    kernel_distance,
-    psnr,
-    ssim,
-)
 from .records import Records
 from .subjects import Subject
 from .truths import Truth
@@ -70,8 +61,8 @@ def open_measures(networks: list[str], device: torch.device) -> tuple[list[Measu
         Measure("psnr", psnr),
         Measure("ssim", ssim),
         Measure("ab", lambda ours, truth: ab_histogram(ours)),
-        Measure("colourfulness", lambda ours, truth: colourfulness(ours)),
-        Measure("colourfulness_abs", lambda ours, truth: colourfulness(ours, absolute=True)),
+        Measure("colourfulness", lambda ours, truth: colorfulness(ours)),
+        Measure("colourfulness_abs", lambda ours, truth: colorfulness(ours, absolute=True)),
     ]
     missing = {}
     try:

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import color
 from ..errors import UsageError
-from ..evaluate.metrics import colourfulness
+from ..metrics.image import colorfulness
 from ..modeling.generator import build_generator
 from ..modeling.weights import load_strictly, read_safetensors
 from ..schedule import Schedule
@@ -120,9 +120,9 @@ def louder(run: Run, generator: nn.Module) -> dict[str, float]:
 
     def colour(gain: float) -> float:
         rgb = color.merge(luma, generator.bounded(gain * raw)).clamp(0, 1)
-        return float(colourfulness(rgb).mean())
+        return float(colorfulness(rgb).mean())
 
-    wanted = spec.colourfulness * float(colourfulness(truth).mean())
+    wanted = spec.colourfulness * float(colorfulness(truth).mean())
     low, high = 1.0, LOUDEST
     while high - low > 1e-3:
         middle = (low + high) / 2

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import color
-from ..evaluate.features import Vgg16Features
-from ..evaluate.metrics import Lpips, colourfulness, frechet_distance
 from ..files import atomic_path
+from ..metrics.features import Vgg16Features
+from ..metrics.image import Lpips, colorfulness
+from ..metrics.sets import frechet_distance
 from ..modeling.pretrained import WeightsUnavailable
 from .losses import feature_network
 
@@ -42,7 +43,7 @@ class Scorer:
             _UntrainedFeatures() if untrained else _available(Vgg16Features, "feature distance", truth.device)
         )
         self.truth_features = self._features(truth)
-        self.truth_colour = float(colourfulness(truth).mean())
+        self.truth_colour = float(colorfulness(truth).mean())
 
     @torch.inference_mode()
     def _features(self, rgb: Tensor) -> Tensor | None:
@@ -55,7 +56,7 @@ class Scorer:
         "Figures of `paint(grey, truth) -> normalised RGB`."
         parts = zip(self.grey.split(self.batch), self.truth.split(self.batch))
         painted = torch.cat([color.denormalize(paint(g, t)).clamp(0, 1) for g, t in parts])
-        colour = float(colourfulness(painted).mean())
+        colour = float(colorfulness(painted).mean())
         scores = {"colourfulness": colour, "colourfulness_gap": abs(self.truth_colour - colour)}
         if self.lpips is not None:
             pairs = zip(painted.split(self.batch), self.truth.split(self.batch))

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from deoldify_lite.evaluate import scores
-from deoldify_lite.evaluate.features import FeatureNetwork
+from deoldify_lite.metrics.features import FeatureNetwork
 from deoldify_lite.modeling.pretrained import WeightsUnavailable
 from deoldify_lite.samples import sample_photos
 

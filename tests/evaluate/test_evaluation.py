@@ -12,12 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from deoldify_lite.evaluate import subjects
 from deoldify_lite.evaluate.evaluation import Evaluation, evaluate
-from deoldify_lite.evaluate.metrics import frechet_distance, inception_score, kernel_distance
 from deoldify_lite.evaluate.output import as_json, write_all
 from deoldify_lite.evaluate.records import BadRecords, Records
 from deoldify_lite.evaluate.scores import figures_of_photos, sum_up
 from deoldify_lite.evaluate.subjects import find_subjects, split_name
 from deoldify_lite.evaluate.truths import Protocol, find_truths
+from deoldify_lite.metrics.sets import frechet_distance, inception_score, kernel_distance
 from deoldify_lite.sources import NoPhotos
 
 pytestmark = pytest.mark.usefixtures("one_thread", "networks")

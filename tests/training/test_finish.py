@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from deoldify_lite import color
-from deoldify_lite.evaluate.metrics import colourfulness
+from deoldify_lite.metrics.image import colorfulness
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator, read_safetensors, save_weights
 from deoldify_lite.schedule import Finish
@@ -83,10 +83,10 @@ def test_colours_are_brought_up_to_a_share_of_real_ones(run, two):
 
     def colour(network):
         with torch.inference_mode():
-            return float(colourfulness(color.merge(color.luma(truth), network.chroma(greys)).clamp(0, 1)).mean())
+            return float(colorfulness(color.merge(color.luma(truth), network.chroma(greys)).clamp(0, 1)).mean())
 
     plain = colour(load_generator(two[1]))
-    share = 1.2 * plain / float(colourfulness(truth).mean())
+    share = 1.2 * plain / float(colorfulness(truth).mean())
     louder, report = finished(run, two, colourfulness=share)
     assert 1 < report["gain"] < LOUDEST
     assert colour(louder) == pytest.approx(1.2 * plain, rel=0.01)

@@ -1,7 +1,7 @@
-"""Pretrained networks that turn pictures into features, for distances between sets of pictures.
+"""Pretrained feature networks for distances between sets of images.
 
-`inception` is the network of FID, KID and Inception Score. Any other gives a Frechet and a kernel distance of its own,
-which must not be called FID.
+`inception` is the network of FID, KID and Inception Score. Any other network gives a Frechet and a kernel distance of
+its own, which must not be called FID or KID.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from .. import color
 from ..modeling.pretrained import load_embedding, load_features, load_inception
 
 INCEPTION = "inception"
-INCEPTION_FEATURES = 2048  # the first so many numbers of what `inception` gives; the others are the logits
+INCEPTION_FEATURES = 2048  # `inception` returns so many pooled features, then 1008 logits
 
 
 class Vgg16Features(nn.Module):
@@ -31,7 +31,7 @@ class Vgg16Features(nn.Module):
 
 
 class InceptionFeatures(nn.Module):
-    """Inception v3 as FID uses it, by torchmetrics: RGB in [0, 1] -> (N, 2048 + 1008), pooled features and logits.
+    """FID's Inception v3, by torchmetrics: RGB in [0, 1] -> (N, 2048 + 1008), pooled features and logits.
 
     torchmetrics resizes to 299 x 299, bilinear and antialiased. The logits are without bias, as for Inception Score.
     """
@@ -46,9 +46,10 @@ class InceptionFeatures(nn.Module):
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A network and what it wants to see: pictures (N, 3, H, W), RGB in [0, 1] -> features (N, C).
+    """A network with its preprocessing: images (N, 3, H, W), RGB in [0, 1] -> features (N, C).
 
-    size: pictures are resized to this square first (bilinear, antialiased); None for as they are.
+    about: the network in words, for reports.
+    size: images are resized to this square first (bilinear, antialiased); None keeps their size.
     """
 
     name: str
@@ -70,21 +71,21 @@ def open_network(name: str) -> FeatureNetwork:
 
     Raises:
         ValueError: no such network.
-        WeightsUnavailable, BadWeights: its weights cannot be had here, or are not its own.
+        WeightsUnavailable, BadWeights: its weights cannot be fetched, or are damaged.
     """
     if name == "vgg16":
-        about = "torchvision's VGG16: the last convolution's ReLU averaged over positions, 512 numbers a photo"
+        about = "torchvision's VGG16: the last convolution's ReLU averaged over positions, 512 features"
         return FeatureNetwork(name, Vgg16Features(), about)
     if name == INCEPTION:
         about = "Inception v3 of FID (torch-fidelity's port of 2015-12-05), by torchmetrics, at 299 x 299 antialiased"
         return FeatureNetwork(name, InceptionFeatures(), about, mean=(0.0,) * 3, std=(1.0,) * 3)
     network, size, mean, std = load_embedding(name)
-    about = f"timm's {name} without its classifier: pooled features, {network.num_features} numbers a photo"
+    about = f"timm's {name} without its classifier: {network.num_features} pooled features"
     return FeatureNetwork(name, network, about, size, mean, std)
 
 
 def weights_hash(network: nn.Module) -> str:
-    "SHA-256 of a network's weights as they are in memory, whichever file they came from."
+    "SHA-256 of a network's weights in memory, whichever file they came from."
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
