@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Colorizer": ".colorize.colorizer",
+    "DeOldifyColorizer": ".colorize.deoldify_colorizer",
     "load_generator": ".modeling.weights",
     "Schedule": ".schedule",
     "preset": ".schedule",

@@ -132,10 +132,11 @@ def colorize(
     jobs, report_lines = find_work(source, target, recursive, report, shard)
 
     from .colorize.colorizer import Colorizer
+    from .colorize.deoldify_colorizer import DeOldifyColorizer
     from .colorize.pipeline import colorize_all
     from .device import about_precision
 
-    colorizer = Colorizer(weights, device, precision, render_factor, squash)
+    colorizer = (DeOldifyColorizer if squash else Colorizer)(weights, device, precision, render_factor)
     if verbose:
         engine, factor = colorizer.engine, colorizer.render_factor
         typer.echo(f"{weights} on {engine.device}, render factor {factor}", err=True)

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deoldify_lite import Colorizer
+from deoldify_lite import Colorizer, DeOldifyColorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.colorize.colorizer import RENDER_FACTORS, usual_render_factor
+from deoldify_lite.colorize.engine import working_size
+from deoldify_lite.colorize.folder import BadRequest
 from deoldify_lite.device import DeviceUnavailable
 from deoldify_lite.modeling.weights import BadWeights
 from deoldify_lite.photo import BadPhoto, Photo, open_photo, take_apart
@@ -25,6 +27,11 @@ SMALL = 4  # render factor: the network sees 64 x 64 pixels
 @pytest.fixture(scope="module")
 def colorizer(weights) -> Colorizer:
     return Colorizer(weights, "cpu", "float32", SMALL)
+
+
+@pytest.fixture(scope="module")
+def deoldify(weights) -> DeOldifyColorizer:
+    return DeOldifyColorizer(weights, "cpu", "float32", 3)
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +107,17 @@ def test_strength(colorizer, grey):
 
 
 @settings(max_examples=12, deadline=None, derandomize=True, database=None)
-@given(size=st.tuples(st.integers(1, 70), st.integers(1, 70)), squash=st.booleans())
-def test_any_size(weights_in_use, size, squash):
-    result = weights_in_use[squash].colorize(Image.new("L", size, 100))
-    assert result.mode == "RGB" and result.size == size
-
-
-@pytest.fixture(scope="module")
-def weights_in_use(colorizer, weights) -> dict[bool, Colorizer]:
-    return {False: colorizer, True: Colorizer(weights, "cpu", "float32", 3, squash=True)}
+@given(size=st.tuples(st.integers(1, 70), st.integers(1, 70)))
+def test_any_size(colorizer, deoldify, size):
+    for each in (colorizer, deoldify):
+        result = each.colorize(Image.new("L", size, 100))
+        assert result.mode == "RGB" and result.size == size
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (33, 2)])
-def test_extreme_sizes(weights_in_use, size):
-    for colorizer in weights_in_use.values():
-        assert colorizer.colorize(Image.new("L", size, 100)).size == size
+def test_extreme_sizes(colorizer, deoldify, size):
+    for each in (colorizer, deoldify):
+        assert each.colorize(Image.new("L", size, 100)).size == size
 
 
 def test_no_pixels_and_a_file_that_is_cut_off(colorizer, tmp_path):
@@ -124,6 +127,48 @@ def test_no_pixels_and_a_file_that_is_cut_off(colorizer, tmp_path):
     (tmp_path / "a.jpg").write_bytes(path.read_bytes()[:50_000])
     with Image.open(tmp_path / "a.jpg") as image, pytest.raises(OSError):
         colorizer.colorize(image)
+
+
+def test_a_file_becomes_a_file_in_colour(colorizer, grey, tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "my grandmother"
+    grey.save(tmp_path / "a.jpg", exif=exif)
+    result = colorizer.colorize_file(tmp_path / "a.jpg", tmp_path / "out" / "b.png", strength=0.5)
+    assert (result.status, result.output) == ("done", str(tmp_path / "out" / "b.png"))
+    assert (result.width, result.height) == grey.size and result.seconds >= 0
+    with Image.open(tmp_path / "a.jpg") as before, Image.open(result.output) as after:
+        assert after == colorizer.colorize(before, 0.5)
+        assert after.getexif()[0x010E] == "my grandmother"
+
+
+def test_a_file_goes_into_a_folder_under_its_own_name(colorizer, deoldify, grey, tmp_path):
+    image = grey.convert("LA")
+    image.save(tmp_path / "a.gif")
+    (tmp_path / "out").mkdir()
+    result = colorizer.colorize_file(str(tmp_path / "a.gif"), str(tmp_path / "out"), render_factor=2)
+    assert result.output == str(tmp_path / "out" / "a.gif.png")
+    with Image.open(result.output) as made:
+        assert made.convert("RGB") == colorizer.colorize(grey, render_factor=2)
+    theirs = deoldify.colorize_file(tmp_path / "a.gif", tmp_path / "b.jpg")
+    assert theirs.notes == ["its transparency was left out, which JPEG cannot hold"]
+    with Image.open(theirs.output) as made:
+        assert chroma(made) > 1
+
+
+def test_a_file_that_cannot_be_colorized_is_named_and_leaves_nothing(colorizer, grey, tmp_path):
+    (tmp_path / "letter.jpg").write_text("Dear grandmother")
+    with pytest.raises(BadPhoto, match=r"letter\.jpg: not a photo"):
+        colorizer.colorize_file(tmp_path / "letter.jpg", tmp_path / "b.jpg")
+    with pytest.raises(BadPhoto, match=r"none\.jpg: No such file"):
+        colorizer.colorize_file(tmp_path / "none.jpg", tmp_path / "b.jpg")
+    grey.save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(BadRequest, match="is the original"):
+        colorizer.colorize_file(tmp_path / "a.png", tmp_path)
+    with pytest.raises(BadRequest, match="cannot write this format"):
+        colorizer.colorize_file(tmp_path / "a.png", tmp_path / "a.xyz")
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"letter.jpg", "a.png"}
 
 
 def test_16_bit_photos_get_16_bit_colours(colorizer):
@@ -142,34 +187,36 @@ def test_threads_see_what_one_sees(colorizer):
     assert all((a == b).all() for a, b in zip(alone, together))
 
 
-def test_squash_is_another_way(weights_in_use, grey):
-    usual, squashed = (weights_in_use[squash].colorize(grey) for squash in (False, True))
-    assert squashed.size == grey.size and chroma(squashed) > 1
-    assert (np.asarray(usual) != np.asarray(squashed)).any()
-    nothing = weights_in_use[True].colorize(grey, strength=0)
+def test_deoldifys_way_gives_other_colours(colorizer, deoldify, grey):
+    ours, theirs = colorizer.colorize(grey), deoldify.colorize(grey)
+    assert theirs.size == grey.size and chroma(theirs) > 1
+    assert (np.asarray(ours) != np.asarray(theirs)).any()
+    nothing = deoldify.colorize(grey, strength=0)
     assert np.abs(np.asarray(nothing).astype(int) - np.asarray(grey)[..., None]).max() <= 1
 
 
-def test_squash_keeps_16_bit(weights_in_use):
+def test_deoldifys_way_keeps_16_bit(deoldify):
     photo = Photo(np.arange(0, 60_000, 25, np.uint16).reshape(40, 60))
-    pixels = weights_in_use[True].colorize_photo(photo)
+    pixels = deoldify.colorize_photo(photo)
     assert pixels.dtype == np.uint16 and pixels.shape == (40, 60, 3)
 
 
-def test_the_render_factor_sets_the_area_and_the_photo_the_shape(weights):
-    sizes = {factor: Colorizer(weights, "cpu", "float32", factor).working_size((300, 300)) for factor in (2, 8, 20)}
+def test_the_render_factor_sets_the_area_and_the_photo_the_shape(colorizer):
+    sizes = {factor: working_size((300, 300), factor) for factor in (2, 8, 20)}
     assert sizes == {2: (32, 32), 8: (128, 128), 20: (320, 320)}
-    colorizer = Colorizer(weights, "cpu", "float32", 12)
-    assert colorizer.working_size((4000, 3000)) == (224, 160)
-    assert colorizer.working_size((3000, 4000)) == (160, 224)
-    width, height = colorizer.working_size((100_000, 10))
+    assert working_size((4000, 3000), 12) == (224, 160)
+    assert working_size((3000, 4000), 12) == (160, 224)
+    width, height = working_size((100_000, 10), 12)
     assert width <= 4 * 12 * 16 and height == 32
-    assert colorizer.look(take_apart(Image.new("L", (400, 300)))).size == (224, 160)
+    assert colorizer.engine.preprocess(take_apart(Image.new("L", (400, 300))), 12).size == (224, 160)
 
 
-def test_the_render_factor_changes_the_colours(colorizer, weights, grey):
-    other = Colorizer(weights, "cpu", "float32", 2 * SMALL)
-    assert (np.asarray(other.colorize(grey)) != np.asarray(colorizer.colorize(grey))).any()
+def test_the_render_factor_is_that_of_the_call_or_else_of_the_colorizer(colorizer, weights, grey):
+    other = Colorizer(weights, "cpu", "float32", 2 * SMALL).colorize(grey)
+    assert other != colorizer.colorize(grey)
+    assert other == colorizer.colorize(grey, render_factor=2 * SMALL)
+    with pytest.raises(ValueError, match="at least 2"):
+        colorizer.colorize(grey, render_factor=1)
 
 
 def test_without_a_render_factor_the_best_for_such_a_generator(weights):

@@ -48,7 +48,7 @@ def test_in_float32_the_numbers_are_those_of_the_plain_network(greys):
     with torch.inference_mode():
         expected = plain.chroma(color.normalize(y.expand(-1, 3, -1, -1))).numpy()
     assert np.ptp(expected) > 0.05, "there is no colour that could be wrong"
-    assert np.abs(np.stack(Engine("lite", "cpu", "float32").chroma(greys)) - expected).max() < 1e-4
+    assert np.abs(np.stack(Engine("lite", "cpu", "float32").predict(greys)) - expected).max() < 1e-4
 
 
 def test_in_bfloat16_the_pictures_are_those_of_float32():
@@ -74,16 +74,28 @@ def test_deoldifys_generators_run_in_bfloat16(architecture):
 
 def test_photos_of_a_batch_do_not_see_one_another(greys):
     engine = Engine("lite", "cpu", "float32")
-    together, alone = engine.chroma(greys), [engine.chroma([grey])[0] for grey in greys]
+    together, alone = engine.predict(greys), [engine.predict([grey])[0] for grey in greys]
     assert max(np.abs(a - b).max() for a, b in zip(together, alone)) < 1e-4
+
+
+def test_tensors_of_luma_become_tensors_of_chroma_or_rgb(greys):
+    engine = Engine("lite", "cpu", "float32")
+    luma = engine.to_luma(greys)
+    assert luma.shape == (len(greys), 1, 64, 96) and 0 <= luma.min() < luma.max() <= 1
+    chroma, rgb = engine.predict_chroma(luma), engine.predict_rgb(luma)
+    assert chroma.shape == (len(greys), 2, 64, 96) and 0.05 < chroma.abs().max() <= 0.5
+    assert rgb.shape == (len(greys), 3, 64, 96) and 0 <= rgb.min() < rgb.max() <= 1
+    assert chroma.dtype == rgb.dtype == torch.float32
+    assert (chroma.numpy() == np.stack(engine.predict(greys))).all()
+    assert engine.predict_chroma(luma[..., :50, :70]).shape == (len(greys), 2, 50, 70)
 
 
 def test_what_is_no_number_becomes_no_picture(greys, monkeypatch):
     engine = Engine("lite", "cpu", "float32")
     nothing = torch.full((1, 2, 4, 4), torch.nan)
     monkeypatch.setattr(engine.generator, "chroma", lambda x: nothing)
-    with pytest.raises(BadPhoto, match="no numbers for it in torch"):
-        engine.chroma(greys[:1])
+    with pytest.raises(BadPhoto, match="not finite in torch"):
+        engine.predict(greys[:1])
 
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -13,25 +13,31 @@ from PIL import Image
 
 from deoldify_lite.colorize import pipeline
 from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.colorize.engine import Engine
 from deoldify_lite.colorize.folder import BadRequest, Job, Result, find_jobs, report_line
-from deoldify_lite.colorize.pipeline import AHEAD, Room, colorize_all
+from deoldify_lite.colorize.pipeline import QUEUED_PER_WORKER, PixelBudget, colorize_all
 from deoldify_lite.photo import Photo
 
-UNDER_WAY = AHEAD * pipeline.reading_and_writing()
+UNDER_WAY = QUEUED_PER_WORKER * pipeline.worker_count()
 
 
-class Painter(Colorizer):
-    "In place of the network: everything becomes equally red. Remembers how many it saw at once."
+class FakeEngine(Engine):
+    "In place of the network: everything becomes equally red. Remembers the sizes of its batches."
 
     def __init__(self):
-        self.squash, self.batches = False, []
+        self.batches = []
 
-    def look(self, photo: Photo) -> Image.Image:
+    def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
         return photo.grey().resize((2, 2))
 
-    def paint(self, looks):
-        self.batches.append(len(looks))
-        return [np.array([0, 0.2])[:, None, None] for _ in looks]
+    def predict(self, inputs):
+        self.batches.append(len(inputs))
+        return [np.array([0, 0.2])[:, None, None] for _ in inputs]
+
+
+class FakeColorizer(Colorizer):
+    def __init__(self, engine: Engine | None = None):
+        self.engine, self.render_factor = engine or FakeEngine(), 2
 
 
 def photo(path: Path, level: int = 100) -> Path:
@@ -48,7 +54,7 @@ def files(folder: Path) -> list[str]:
 
 def colorized(source: Path, target: Path, recursive: bool = False, **options) -> dict[str, Result]:
     "Results by the name of the photo."
-    results = list(colorize_all(find_jobs(source, target, recursive), Painter(), **options))
+    results = list(colorize_all(find_jobs(source, target, recursive), FakeColorizer(), **options))
     by_name = {Path(result.input).relative_to(source).as_posix(): result for result in results}
     assert len(by_name) == len(results)
     return by_name
@@ -174,7 +180,7 @@ def test_a_loop_of_links_in_the_results_is_reported(source, target):
         jobs = find_jobs(source, target, recursive=True)
     except BadRequest:
         return  # Python before 3.13 cannot say where such a path leads
-    assert [result.status for result in colorize_all(jobs, Painter())] == ["failed"]
+    assert [result.status for result in colorize_all(jobs, FakeColorizer())] == ["failed"]
 
 
 def test_a_subfolder_that_cannot_be_listed_is_not_forgotten(source, target, monkeypatch):
@@ -259,13 +265,13 @@ def test_what_is_done_is_skipped_and_costs_no_network(source, target):
     photo(source / "a.jpg")
     photo(target / "a.jpg", level=7)
     before = (target / "a.jpg").read_bytes()
-    painter = Painter()
-    (result,) = colorize_all(find_jobs(source, target), painter)
-    assert result.status == "skipped" and sum(painter.batches) == 0
+    colorizer = FakeColorizer()
+    (result,) = colorize_all(find_jobs(source, target), colorizer)
+    assert result.status == "skipped" and sum(colorizer.engine.batches) == 0
     assert (target / "a.jpg").read_bytes() == before
 
-    (result,) = colorize_all(find_jobs(source, target), painter, overwrite=True)
-    assert result.status == "done" and sum(painter.batches) == 1
+    (result,) = colorize_all(find_jobs(source, target), colorizer, overwrite=True)
+    assert result.status == "done" and sum(colorizer.engine.batches) == 1
     assert (target / "a.jpg").read_bytes() != before
     assert files(target) == ["a.jpg"]
 
@@ -284,7 +290,7 @@ def test_a_file_that_goes_away_is_reported(source, target):
         photo(source / name)
     jobs = find_jobs(source, target)
     (source / "b.jpg").unlink()
-    results = list(colorize_all(jobs, Painter()))
+    results = list(colorize_all(jobs, FakeColorizer()))
     assert [result.status for result in results] == ["done", "failed", "done"]
     assert results[1].error == "No such file or directory"
 
@@ -315,15 +321,15 @@ def test_a_target_that_is_no_folder_is_reported(source, tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError("out of luck"), MemoryError()])
 def test_a_failure_of_the_network_is_reported(source, target, error):
-    class Failing(Painter):
-        def paint(self, looks):
-            if any(look.getpixel((0, 0)) == 50 for look in looks):
+    class Failing(FakeEngine):
+        def predict(self, inputs):
+            if any(each.getpixel((0, 0)) == 50 for each in inputs):
                 raise error
-            return super().paint(looks)
+            return super().predict(inputs)
 
     for name, level in (("a.jpg", 100), ("b.jpg", 50), ("c.jpg", 150)):
         photo(source / name, level)
-    results = list(colorize_all(find_jobs(source, target), Failing()))
+    results = list(colorize_all(find_jobs(source, target), FakeColorizer(Failing())))
     assert [result.status for result in results] == ["done", "failed", "done"]
     assert results[1].error in ("RuntimeError: out of luck", "too large for this machine's memory")
 
@@ -371,7 +377,7 @@ def test_closed_early_it_leaves_whole_photos_only(source, target, seen):
     for i in range(many):
         photo(source / f"{i:02}.jpg")
     before = threading.active_count()
-    running = colorize_all(find_jobs(source, target), Painter())
+    running = colorize_all(find_jobs(source, target), FakeColorizer())
     done = [Path(next(running).output).name for _ in range(seen)]
     running.close()
     assert threading.active_count() == before
@@ -384,68 +390,68 @@ def test_closed_early_it_leaves_whole_photos_only(source, target, seen):
 
 
 def test_an_interrupt_in_the_network_goes_up_and_leaves_whole_photos_only(source, target):
-    class Interrupted(Painter):
-        def paint(self, looks):
+    class Interrupted(FakeEngine):
+        def predict(self, inputs):
             if sum(self.batches) >= 4:
                 raise KeyboardInterrupt
-            return super().paint(looks)
+            return super().predict(inputs)
 
     for i in range(40):
         photo(source / f"{i:02}.jpg")
-    painter = Interrupted()
+    engine = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        list(colorize_all(find_jobs(source, target), painter))
-    assert len(files(target)) == sum(painter.batches) < 40
+        list(colorize_all(find_jobs(source, target), FakeColorizer(engine)))
+    assert len(files(target)) == sum(engine.batches) < 40
     for name in files(target):
         with Image.open(target / name) as image:
             image.load()
 
 
 def test_photos_of_like_shape_go_through_the_network_together(source, target, monkeypatch):
-    class ByShape(Painter):
-        def look(self, photo):
+    class ByShape(FakeEngine):
+        def preprocess(self, photo, render_factor):
             return photo.grey().resize((64, 32) if photo.size[0] > photo.size[1] else (32, 64))
 
-        def paint(self, looks):
-            assert len({look.size for look in looks}) == 1
-            return super().paint(looks)
+        def predict(self, inputs):
+            assert len({each.size for each in inputs}) == 1
+            return super().predict(inputs)
 
     monkeypatch.setattr(pipeline, "BATCH_PIXELS", 3 * 64 * 32)
     for i in range(30):
         Image.new("L", (8, 6) if i % 3 else (6, 8)).save(source / f"{i:02}.png")
-    painter = ByShape()
-    results = list(colorize_all(find_jobs(source, target), painter))
+    engine = ByShape()
+    results = list(colorize_all(find_jobs(source, target), FakeColorizer(engine)))
     assert [Path(result.output).name for result in results] == [f"{i:02}.png" for i in range(30)]
     for i, result in enumerate(results):
         with Image.open(result.output) as image:
             assert image.size == ((8, 6) if i % 3 else (6, 8))
-    assert sum(painter.batches) == 30 and 1 < max(painter.batches) <= 3
+    assert sum(engine.batches) == 30 and 1 < max(engine.batches) <= 3
 
 
 @pytest.mark.parametrize("pixels", [1, 100, 10_000])
 def test_only_so_many_pixels_are_in_memory_at_once(source, target, monkeypatch, pixels):
     held, most, lock = 0, 0, threading.Lock()
 
-    class Watched(Room):
-        def enter(self, count):
+    class Watched(PixelBudget):
+        def acquire(self, count):
             nonlocal held, most
-            super().enter(count)
+            super().acquire(count)
             with lock:
                 held += count
                 most = max(most, held)
 
-        def leave(self, count):
+        def release(self, count):
             nonlocal held
             with lock:
                 held -= count
-            super().leave(count)
+            super().release(count)
 
-    monkeypatch.setattr(pipeline, "Room", Watched)
+    monkeypatch.setattr(pipeline, "PixelBudget", Watched)
     monkeypatch.setattr(pipeline, "PIXELS_AT_ONCE", pixels)
     for i in range(4 * UNDER_WAY):
         photo(source / f"{i:02}.jpg")
     (source / "broken.jpg").write_bytes(photo(source / "whole.jpg").read_bytes()[:200])
-    results = list(colorize_all(find_jobs(source, target), Painter()))
+    results = list(colorize_all(find_jobs(source, target), FakeColorizer()))
     assert len(results) == 4 * UNDER_WAY + 2 and sum(r.status == "failed" for r in results) == 1
     assert held == 0 and most <= max(pixels, 48)
 
@@ -458,7 +464,7 @@ def test_the_report_has_a_line_of_json_for_each_photo(source, target):
     (source / "b.jpg").write_text("Dear\ngrandmother")
     Image.new("RGB", (8, 6), (200, 0, 0)).save(source / "c.png")
     report = io.StringIO()
-    for result in colorize_all(find_jobs(source, target), Painter()):
+    for result in colorize_all(find_jobs(source, target), FakeColorizer()):
         report_line(report, result)
         assert report.getvalue().endswith("}\n")
     first, second, third = map(json.loads, report.getvalue().splitlines())
@@ -481,20 +487,20 @@ def test_photos_are_read_while_others_are_written(source, target, monkeypatch):
     third_is_read = threading.Event()
     read, write = pipeline._read, pipeline._write
 
-    def reading(job, *rest):
-        outcome = read(job, *rest)
+    def reading(job, **options):
+        outcome = read(job, **options)
         if job.input.name == "c.png":
             third_is_read.set()
         return outcome
 
-    def writing(job, *rest):
+    def writing(job, *prediction, **options):
         if job.input.name == "a.png":
             assert third_is_read.wait(60)
-        return write(job, *rest)
+        return write(job, *prediction, **options)
 
     monkeypatch.setattr(pipeline, "_read", reading)
     monkeypatch.setattr(pipeline, "_write", writing)
-    monkeypatch.setattr(pipeline, "_like_shaped", lambda items: items[:1])  # each goes through the network alone
+    monkeypatch.setattr(pipeline, "_next_batch", lambda items: items[:1])  # each goes through the network alone
     assert {result.status for result in colorized(source, target).values()} == {"done"}
 
 
@@ -509,9 +515,9 @@ def test_a_light_network_leaves_cores_to_the_other_photos(monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
-        threads, counts = pipeline.Threads(), []
+        threads, counts = pipeline.NetworkThreads(), []
         for alone in (False, False, False, True):
-            with threads.shared_out(1, alone):
+            with threads.limited(1, alone):
                 counts.append(torch.get_num_threads())
             assert torch.get_num_threads() == 4, "others find it as it was"
         assert counts == [4, 4, 1, 4]

@@ -7,7 +7,6 @@ import re
 import secrets
 import zipfile
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +100,7 @@ class Studio:
     def _colorizer(self, settings: Settings) -> Colorizer:
         if settings.model not in self._colorizers:
             raise Refused(f"there is no such model here, only {', '.join(self.models)}")
-        colorizer = self._colorizers[settings.model]
-        if settings.render_factor is not None:
-            colorizer = copy(colorizer)  # the network is shared, the factor is this request's own
-            colorizer.render_factor = settings.render_factor
-        return colorizer
+        return self._colorizers[settings.model]
 
     def colorize(self, file: Path, settings: Settings) -> Coloured:
         """Put colour on one photo. Safe to call from several threads.
@@ -118,8 +113,10 @@ class Studio:
         try:
             photo = open_photo(file, self.max_pixels)
             result = self.folder / secrets.token_hex(16) / output_name(file.name)
-            (painted,) = colorizer.paint([colorizer.look(photo)])
-            colour = colorizer.merge(photo, painted, settings.strength, takes_ycbcr(result))
+            for_jpeg = takes_ycbcr(result)
+            colour = colorizer.colorize_photo(
+                photo, settings.strength, render_factor=settings.render_factor, for_jpeg=for_jpeg
+            )
             save_photo(colour, photo, result)
             before, after = self._previews(file, photo, colour, result.parent / "previews")
         except Exception as error:
@@ -129,7 +126,7 @@ class Studio:
             result,
             before,
             after,
-            Settings(settings.model, settings.strength, colorizer.render_factor),
+            Settings(settings.model, settings.strength, colorizer.valid_render_factor(settings.render_factor)),
             self._hashes[settings.model],
             photo.size,
             tuple(photo.notes),

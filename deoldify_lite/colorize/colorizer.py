@@ -1,23 +1,21 @@
-"""The class that people import: a PIL image in, a PIL image in colour out."""
+"""The class that people import: a PIL image or a file in, the same in colour out."""
 
-import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from ..errors import UsageError
-from ..photo import Photo, merge_for_jpeg, take_apart, to_8bit
-from . import original
+from ..photo import MAX_PIXELS, BadPhoto, ColorPixels, Photo, open_photo, save_photo, take_apart, takes_ycbcr, to_8bit
 from .engine import Engine
+from .folder import Result, single_job
 
 # The network's working size that gave the weights that ship their best colours, in units of 16 pixels (see the model
 # cards in docs), and those of DeOldify theirs.
 RENDER_FACTORS = {"lite": 12, "lite-rgb": 12, "deep": 35, "wide": 35}
 RESNET34_FACTOR = 10  # of lite on that encoder: what ships by that name saw smaller pictures in its training
-LONGEST = 4  # times the side of the square of the same area
 
 
 def usual_render_factor(config: Mapping[str, Any]) -> int:
@@ -28,27 +26,30 @@ def usual_render_factor(config: Mapping[str, Any]) -> int:
 
 
 class Colorizer:
-    """Puts colour on photographs.
+    """Colorizes photos.
 
         from deoldify_lite import Colorizer
         Colorizer().colorize(Image.open("grandmother.jpg")).save("grandmother in colour.jpg")
 
-    The network looks at the photo at a reduced size and says what colour things have; that colour goes onto the photo's
-    own luma in full resolution, so no detail is lost, whatever the size. Colours that do not fit the luma are
-    weakened until they do. Safe to share between threads.
+    The network predicts chroma from a reduced copy of the photo. The chroma is enlarged and added to the photo's own
+    luma at full resolution, so no detail is lost. Where luma and chroma together leave the RGB gamut, the chroma is
+    reduced. Safe to share between threads.
 
     Args:
         weights: `lite`, `resnet34`, or a path to a `.safetensors` of this package or a `.pth` of DeOldify.
-        device: `auto` takes a GPU where there is one.
-        precision: `auto` takes bfloat16 where it is faster.
-        render_factor: the network sees as many pixels as a square of 16 x this; None is best for most photos. Lower
-            is faster and more vivid, higher follows small things more closely.
-        squash: work as DeOldify does: look at the photo squeezed to a square, and clip colours that do not fit.
+        device: `auto` uses a GPU if there is one.
+        precision: `auto` uses bfloat16 where it is faster.
+        render_factor: the default of the calls below. The network sees as many pixels as a square with sides of 16
+            times this. Lower is faster and more vivid, higher follows small things more closely. None: the default
+            of the weights, best for most photos.
 
     Raises:
         BadWeights: the weights cannot be found or do not fit.
         DeviceUnavailable: no such device here.
+        UsageError: an unknown precision, or a render factor below 2.
     """
+
+    engine_class = Engine
 
     def __init__(
         self,
@@ -56,62 +57,84 @@ class Colorizer:
         device: str = "auto",
         precision: str = "auto",
         render_factor: int | None = None,
-        squash: bool = False,
     ):
-        self.engine = Engine(weights, device, precision)
+        self.engine = self.engine_class(weights, device, precision)
+        self.render_factor = usual_render_factor(self.engine.generator.config)
+        self.render_factor = self.valid_render_factor(render_factor)
+
+    def valid_render_factor(self, render_factor: int | None) -> int:
+        """`render_factor`, or the default for None.
+
+        Raises:
+            UsageError: it is below 2.
+        """
         if render_factor is None:
-            render_factor = usual_render_factor(self.engine.generator.config)
+            return self.render_factor
         if render_factor < 2:
             raise UsageError("render_factor must be at least 2")
-        self.render_factor = render_factor
-        self.squash = squash
+        return render_factor
 
-    def colorize(self, image: Image.Image, strength: float = 1.0) -> Image.Image:
-        """The image in colour: RGB, or RGBA where it had transparency; upright, same size.
+    def colorize(self, image: Image.Image, strength: float = 1.0, *, render_factor: int | None = None) -> Image.Image:
+        """The image in colour: RGB, or RGBA if it had transparency; upright, same size, 8 bit a channel.
 
-        Any mode is taken; colours that it had are replaced. `strength` 0 gives grey, 1 the colours as predicted, more
-        exaggerates. Depth is 8 bit, which is what a PIL colour image can hold.
+        Args:
+            image: of any mode; colours that it has are replaced.
+            strength: factor of the chroma: 0 gives a grayscale image, 1 the colours as predicted.
+            render_factor: None for the default of this colorizer.
+
+        Raises:
+            BadPhoto: the image has no pixels, or the network's output is not finite.
         """
         photo = take_apart(image)
-        colour = Image.fromarray(to_8bit(self.colorize_photo(photo, strength)))
+        colors = Image.fromarray(to_8bit(self.colorize_photo(photo, strength, render_factor=render_factor)))
         if photo.alpha is not None:
-            colour.putalpha(Image.fromarray(to_8bit(photo.alpha)))
-        return colour
+            colors.putalpha(Image.fromarray(to_8bit(photo.alpha)))
+        return colors
 
-    def colorize_photo(self, photo: Photo, strength: float = 1.0) -> np.ndarray:
-        "Colour pixels (H, W, 3) of a photo, in its own depth."
-        return self.merge(photo, self.paint([self.look(photo)])[0], strength)
+    def colorize_file(
+        self,
+        source: str | Path,
+        target: str | Path,
+        *,
+        render_factor: int | None = None,
+        strength: float = 1.0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Result:
+        """Colorize a file, and write the result atomically with the metadata of the original.
 
-    # The three steps of colorizing. The first and the last take one core and no network, so that those who have many
-    # photos can do them beside it.
+        16 bit a channel stay 16 bit in PNG and TIFF. A file that exists is replaced, but never the original.
 
-    def look(self, photo: Photo) -> Image.Image:
-        "What the network sees of a photo: a small grey picture (mode L)."
-        if self.squash:
-            return original.squeeze(photo.source or photo.grey(), self.render_factor)
-        size = self.working_size(photo.size)
-        return photo.grey().resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
+        Args:
+            target: a file, whose extension names the format; or a folder, for the same name and format there.
+            render_factor, strength: as in `colorize`.
+            max_pixels: larger photos are refused before they are decoded.
 
-    def paint(self, looks: Sequence[Image.Image]) -> list[Any]:
-        "What the network makes of pictures of one size: something for `merge` each."
-        return self.engine.paint(looks) if self.squash else self.engine.chroma(looks)
+        Returns:
+            Where the result is, its size, the seconds that it took, and notes on what the format could not hold.
 
-    def merge(
-        self, photo: Photo, painted: Any, strength: float = 1.0, for_jpeg: bool = False
-    ) -> np.ndarray | Image.Image:
-        """Pixels (H, W, 3) in the photo's own depth, or, `for_jpeg`, also a picture in YCbCr."""
-        if self.squash:
-            return original.merge(photo.luma, painted, strength)
-        if for_jpeg and photo.luma.dtype == np.uint8:
-            return merge_for_jpeg(photo.luma, painted * strength)
-        return photo.merge(painted * strength)
+        Raises:
+            BadPhoto: not a photo, damaged, too large, or too large for the target's format.
+            BadRequest: no format has this extension, or the target is the original.
+            OSError: the result cannot be written.
+        """
+        started = time.monotonic()
+        job = single_job(Path(source), Path(target))
+        try:
+            photo = open_photo(job.input, max_pixels, keep_source=self.engine.needs_source)
+            for_jpeg = takes_ycbcr(job.output)
+            pixels = self.colorize_photo(photo, strength, render_factor=render_factor, for_jpeg=for_jpeg)
+            save_photo(pixels, photo, job.output)
+        except BadPhoto as error:
+            raise BadPhoto(f"{job.input}: {error}") from error
+        return Result.done(job, photo, started)
 
-    def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        "Width and height at which the network sees a picture of `size`: its shape, the render factor's area."
-        side, stride = 16 * self.render_factor, self.engine.stride
-        ratio = math.sqrt(size[0] / size[1])
+    def colorize_photo(
+        self, photo: Photo, strength: float = 1.0, *, render_factor: int | None = None, for_jpeg: bool = False
+    ) -> ColorPixels:
+        """Colour pixels (H, W, 3) of a photo, in its own depth, for `save_photo`.
 
-        def fitted(length: float) -> int:
-            return stride * max(1, round(min(length, LONGEST * side) / stride))
-
-        return fitted(side * ratio), fitted(side / ratio)
+        `for_jpeg`: possibly as a YCbCr image instead, which is faster to save as JPEG.
+        """
+        model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
+        (prediction,) = self.engine.predict([model_input])
+        return self.engine.merge(photo, prediction, strength, for_jpeg)

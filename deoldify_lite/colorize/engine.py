@@ -1,5 +1,6 @@
-"""A generator ready to run: right device, precision and memory layout. Grey pictures in, arrays out."""
+"""A generator ready to run, with the steps around it: a photo in, its colour pixels out."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +15,18 @@ from ..modeling.fold import fold
 from ..modeling.layers import attend_by_rows
 from ..modeling.weights import load_generator
 from ..modeling.winograd import use_winograd
-from ..photo import BadPhoto
+from ..photo import BadPhoto, ColorPixels, Photo, merge_for_jpeg
+
+STRIDE = 32  # the network pads sides that are no multiple of this
+LONGEST = 4  # times the side of the square of the same area: how long a side of the network's input may be
 
 
 class Engine:
     """Runs one generator, without anything that only training needs. Safe to share between threads.
+
+    `preprocess`, `predict` and `merge` are the steps from a photo to its colour pixels. Only `predict` uses the
+    network; the others take one core, so that they can run beside it. For tensors, for instance the frames of a video,
+    there are `predict_chroma` and `predict_rgb`.
 
     Args:
         weights: a name or a path, as `load_generator` takes it.
@@ -26,7 +34,7 @@ class Engine:
         precision: auto, float32, bfloat16 or float16.
     """
 
-    stride = 32  # sides of the network's input that are multiples of this waste nothing
+    needs_source = False  # whether `preprocess` needs `Photo.source`
 
     def __init__(self, weights: str | Path = "lite", device: str = "auto", precision: str = "auto"):
         self.device = pick_device(device)
@@ -40,28 +48,67 @@ class Engine:
             generator = lower_precision(generator, self.precision)
         self.generator = generator.to(memory_format=torch.channels_last)
 
-    def _input(self, greys: Sequence[Image.Image]) -> Tensor:
-        y = torch.from_numpy(np.stack([np.asarray(grey) for grey in greys])).to(self.device) / 255
-        x = color.normalize(y[:, None].expand(-1, 3, -1, -1))
-        return x.contiguous(memory_format=torch.channels_last)
+    def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
+        "The photo as the network's input: its luma (mode L) at `working_size`."
+        size = working_size(photo.size, render_factor)
+        return photo.grey().resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
 
-    @torch.inference_mode()
-    def chroma(self, greys: Sequence[Image.Image]) -> list[np.ndarray]:
-        """Cb and Cr (2, H, W), float32 in [-0.5, 0.5], of each of some grey pictures (mode L) of one size.
+    def predict(self, inputs: Sequence[Image.Image]) -> list[np.ndarray]:
+        """Cb and Cr (2, H, W), float32 in [-0.5, 0.5], of each of some images of one size (mode L).
 
         Raises:
-            BadPhoto: what comes out are no numbers.
+            BadPhoto: the network's output is not finite.
         """
-        chroma = self.generator.chroma(self._input(greys)).float().cpu().numpy()
-        if not np.isfinite(chroma).all():
-            raise BadPhoto(f"the network gives no numbers for it in {self.precision}; try --precision float32")
-        return list(chroma)
+        return list(self.predict_chroma(self.to_luma(inputs)).cpu().numpy())
+
+    def merge(self, photo: Photo, prediction: np.ndarray, strength: float = 1.0, for_jpeg: bool = False) -> ColorPixels:
+        """Colour pixels of the photo: its luma with the predicted chroma times `strength`.
+
+        RGB (H, W, 3) in the photo's own depth; `for_jpeg`, of an 8-bit photo, a YCbCr image.
+        """
+        if for_jpeg and photo.luma.dtype == np.uint8:
+            return merge_for_jpeg(photo.luma, prediction * strength)
+        return photo.merge(prediction * strength)
+
+    def to_luma(self, images: Sequence[Image.Image]) -> Tensor:
+        "Images of one size (mode L) as luma (N, 1, H, W) in [0, 1] on the engine's device."
+        return torch.from_numpy(np.stack([np.asarray(image) for image in images])).to(self.device)[:, None] / 255
 
     @torch.inference_mode()
-    def paint(self, greys: Sequence[Image.Image]) -> list[Image.Image]:
-        "The RGB pictures that the network makes of grey ones (mode L) of one size, luma and all."
-        rgb = color.denormalize(self.generator(self._input(greys)).float()).clamp(0, 1)
-        return [Image.fromarray(p) for p in (rgb * 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()]
+    def predict_chroma(self, luma: Tensor) -> Tensor:
+        """Luma (N, 1, H, W) in [0, 1] to Cb and Cr (N, 2, H, W), float32 in [-0.5, 0.5], on the engine's device.
+
+        Any size will do; multiples of `STRIDE` waste nothing.
+
+        Raises:
+            BadPhoto: the network's output is not finite.
+        """
+        chroma = self.generator.chroma(self._input(luma)).float()
+        if not torch.isfinite(chroma).all():
+            raise BadPhoto(f"the network's output is not finite in {self.precision}; try --precision float32")
+        return chroma
+
+    @torch.inference_mode()
+    def predict_rgb(self, luma: Tensor) -> Tensor:
+        "Luma (N, 1, H, W) in [0, 1] to RGB (N, 3, H, W), float32 in [0, 1], the network's own luma included."
+        return color.denormalize(self.generator(self._input(luma)).float()).clamp(0, 1)
+
+    def _input(self, luma: Tensor) -> Tensor:
+        x = color.normalize(luma.to(self.device).expand(-1, 3, -1, -1))
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+def working_size(size: tuple[int, int], render_factor: int) -> tuple[int, int]:
+    """Width and height of the network's input for a photo of `size`.
+
+    The photo's shape, about the area of a square with sides of 16 x `render_factor`, in multiples of `STRIDE`.
+    """
+    side, ratio = 16 * render_factor, math.sqrt(size[0] / size[1])
+
+    def fitted(length: float) -> int:
+        return STRIDE * max(1, round(min(length, LONGEST * side) / STRIDE))
+
+    return fitted(side * ratio), fitted(side / ratio)
 
 
 def lower_precision(network: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -1,6 +1,7 @@
 """Many files: which photos there are, where each result goes, what to say of it. `pipeline` does the work."""
 
 import json
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import UsageError
-from ..photo import EXTENSIONS, UNREADABLE, WRITABLE, output_name
+from ..photo import EXTENSIONS, UNREADABLE, WRITABLE, Photo, output_name
 
 
 class BadRequest(UsageError):
@@ -36,6 +37,12 @@ class Result:
     height: int | None = None
     seconds: float | None = None
 
+    @classmethod
+    def done(cls, job: Job, photo: Photo, started: float) -> "Result":
+        "Of a photo whose result was written; `started` as `time.monotonic()` tells it."
+        seconds = round(time.monotonic() - started, 3)
+        return cls(str(job.input), str(job.output), "done", None, photo.notes, *photo.size, seconds)
+
     def to_json(self) -> str:
         return json.dumps({k: v for k, v in asdict(self).items() if v not in (None, [])})
 
@@ -53,7 +60,7 @@ def find_jobs(source: Path, target: Path, recursive: bool = False) -> list[Job]:
     try:
         if not source.exists():
             raise BadRequest(f"{source}: no such file or folder")
-        return _find_in_folder(source, target, recursive) if source.is_dir() else [_find_one(source, target)]
+        return _find_in_folder(source, target, recursive) if source.is_dir() else [single_job(source, target)]
     except OSError as error:
         raise BadRequest(f"{error.filename}: {error.strerror}") from error
     except RuntimeError as error:  # how Python before 3.13 reports a loop of links
@@ -81,7 +88,12 @@ def _find_in_folder(source: Path, target: Path, recursive: bool) -> list[Job]:
     return jobs
 
 
-def _find_one(source: Path, target: Path) -> Job:
+def single_job(source: Path, target: Path) -> Job:
+    """The job for one photo; `target` is a folder if it exists as one or has no extension, else a file.
+
+    Raises:
+        BadRequest: no format has the target's extension, or the target is the original.
+    """
     into_folder = target.is_dir() or not target.suffix
     output = target / output_name(source.name) if into_folder else target
     if output.suffix.lower() not in WRITABLE:

@@ -1,4 +1,4 @@
-"""The work on many photos: reading, network and writing side by side, and no file that stops the rest."""
+"""Colorizing many photos: reading, network and writing side by side, and no file that stops the rest."""
 
 import threading
 import time
@@ -7,22 +7,24 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from ..device import cores
 from ..photo import MAX_PIXELS, BadPhoto, Photo, count_pixels, open_photo, save_photo, takes_ycbcr
 from .colorizer import Colorizer
+from .engine import Engine
 from .folder import Job, Result
 
-MOST_WORKERS = 16
-AHEAD = 4  # photos under way for each worker
-PIXELS_AT_ONCE = 60_000_000  # of all photos under way together; one that has more goes alone
-BATCH_PIXELS = 320_000  # that go through the network together
-LIGHT = 0.5  # seconds of one core that a light network takes for a photo at most
+MAX_WORKERS = 16
+QUEUED_PER_WORKER = 4  # photos that were started and have no result yet, for each worker
+PIXELS_AT_ONCE = 60_000_000  # of all such photos together; one that has more is processed alone
+BATCH_PIXELS = 320_000  # of the photos that go through the network together
+LIGHT = 0.5  # seconds of one core: a network that takes less for a photo counts as light
 
 
 def colorize_all(
@@ -30,82 +32,87 @@ def colorize_all(
     colorizer: Colorizer,
     *,
     overwrite: bool = False,
+    render_factor: int | None = None,
     strength: float = 1.0,
     max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Result]:
     """Do the jobs; a `Result` for each, in order. No file, however broken, stops the rest.
 
-    Photos are read and written in the background while the network works, and those of like shape go through it
-    together. However many and however large they are, only so many pixels are held at once. A result is written
-    atomically: it is there in full or not at all, so what exists is skipped unless `overwrite`.
+    Photos are read and written in the background while the network works, and those whose inputs have one size go
+    through it together. The pixels in memory are limited, however many and however large the photos are. A result is
+    written atomically: it is complete or not there at all, so what exists is skipped unless `overwrite`.
     """
+    engine = colorizer.engine
     todo = iter(jobs)
     claimed: dict[Path, Path] = {}
-    workers = reading_and_writing()
-    threads = Threads()
-    room = Room(PIXELS_AT_ONCE)
-    line: deque[Item] = deque()
-    # Two pools: writers make room for readers, and must not stand in line behind readers who wait for it.
+    workers = worker_count()
+    budget = PixelBudget(PIXELS_AT_ONCE)
+    factor = colorizer.valid_render_factor(render_factor)
+    read = partial(_read, engine=engine, render_factor=factor, max_pixels=max_pixels, budget=budget)
+    write = partial(_write, engine=engine, strength=strength, budget=budget)
+    threads = NetworkThreads()
+    queue: deque[Item] = deque()
+    # Two pools: readers wait for pixels that only writers release, so writers must never queue behind readers.
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
         try:
             while True:
-                while len(line) < AHEAD * workers and (job := next(todo, None)):
-                    line.append(item := Item(job, _without_work(job, claimed, overwrite)))
+                while len(queue) < QUEUED_PER_WORKER * workers and (job := next(todo, None)):
+                    queue.append(item := Item(job, _result_without_work(job, claimed, overwrite)))
                     if not item.result:
-                        item.reading = readers.submit(_read, job, colorizer, max_pixels, room)
-                if not line:
+                        item.reading = readers.submit(read, job)
+                if not queue:
                     return
-                for item in line:
-                    item.look_after()
-                while line and line[0].result:
-                    yield line.popleft().result
-                if batch := _like_shaped([item for item in line if item.read]):
-                    with threads.shared_out(len(batch), alone=len(line) == len(batch)):
-                        painted_ones = _paint([item.read.look for item in batch], colorizer)
-                    for item, painted in zip(batch, painted_ones):
-                        item.writing = writers.submit(_write, item.job, item.read, painted, colorizer, strength, room)
-                        item.read = None
-                elif under_way := [item.reading or item.writing for item in line if not item.result]:
-                    wait(under_way, return_when=FIRST_COMPLETED)
+                for item in queue:
+                    item.collect()
+                while queue and queue[0].result:
+                    yield queue.popleft().result
+                if batch := _next_batch([item for item in queue if item.prepared]):
+                    with threads.limited(len(batch), alone=len(queue) == len(batch)):
+                        predictions = _predict(engine, [item.prepared.model_input for item in batch])
+                    for item, prediction in zip(batch, predictions):
+                        item.writing = writers.submit(write, item.job, item.prepared, prediction)
+                        item.prepared = None
+                elif running := [item.reading or item.writing for item in queue if not item.result]:
+                    wait(running, return_when=FIRST_COMPLETED)
         finally:
-            room.open_wide()
-            for item in line:
+            budget.lift()
+            for item in queue:
                 if item.reading:
                     item.reading.cancel()
 
 
-def reading_and_writing() -> int:
+def worker_count() -> int:
     "How many photos are read, and how many written, at a time: one more than cores, for they also wait for the disk."
-    return min(cores() + 1, MOST_WORKERS)
+    return min(cores() + 1, MAX_WORKERS)
 
 
 @dataclass
-class Read:
-    "A photo that waits for the network."
+class Prepared:
+    "A photo that was read and waits for the network. `pixels`: its share of the budget."
 
     photo: Photo
-    look: Image.Image
-    began: float
+    model_input: Image.Image
+    started: float
     pixels: int
 
 
 @dataclass
 class Item:
-    "A photo's place in the line: it is being read, then read, then being written, then there is a result."
+    "A photo in the queue: being read, prepared, being written, or done."
 
     job: Job
     result: Result | None = None
     reading: Future | None = None
-    read: Read | None = None
+    prepared: Prepared | None = None
     writing: Future | None = None
 
-    def look_after(self) -> None:
-        "Take what a worker has finished."
+    def collect(self) -> None:
+        "Take over what a worker has finished."
         if self.reading and self.reading.done():
             outcome = self.reading.result()
             self.reading = None
-            if isinstance(outcome, Read):
-                self.read = outcome
+            if isinstance(outcome, Prepared):
+                self.prepared = outcome
             else:
                 self.result = outcome
         elif self.writing and self.writing.done():
@@ -113,56 +120,56 @@ class Item:
             self.writing = None
 
 
-class Room:
-    "How many pixels are held at once. A photo that is larger than all of the room has it for itself."
+class PixelBudget:
+    "Limits the pixels in memory. A photo that is larger than the limit waits until it is the only one."
 
     def __init__(self, pixels: int):
-        self.pixels, self.taken = pixels, 0
+        self.limit, self.used = pixels, 0
         self.changed = threading.Condition()
 
-    def enter(self, pixels: int) -> None:
+    def acquire(self, pixels: int) -> None:
         with self.changed:
-            self.changed.wait_for(lambda: self.taken == 0 or self.taken + pixels <= self.pixels)
-            self.taken += pixels
+            self.changed.wait_for(lambda: self.used == 0 or self.used + pixels <= self.limit)
+            self.used += pixels
 
-    def leave(self, pixels: int) -> None:
+    def release(self, pixels: int) -> None:
         with self.changed:
-            self.taken -= pixels
+            self.used -= pixels
             self.changed.notify_all()
 
-    def open_wide(self) -> None:
-        "Let all in who wait, so that they can end."
+    def lift(self) -> None:
+        "Remove the limit, so that every worker that waits can end."
         with self.changed:
-            self.pixels = float("inf")
+            self.limit = float("inf")
             self.changed.notify_all()
 
 
-class Threads:
-    """How many threads the network computes with: all, unless it is light and other photos are under way beside it.
+class NetworkThreads:
+    """How many threads the network computes with: all, unless it is light and other photos are processed beside it.
 
-    Threads wait for each other after every layer, and where the cores have photos to read and write as well they wait
-    long, busily. A light network is served best by one core, the others being kept at work by the other photos.
+    Threads wait for each other after every layer. Where the cores also read and write photos, they wait long, and
+    busily. A light network is fastest on one core, with the others at work on other photos.
     """
 
     def __init__(self):
         self.all, self.seconds = torch.get_num_threads(), float("inf")
 
     @contextmanager
-    def shared_out(self, photos: int, alone: bool) -> Iterator[None]:
-        "Around a call of the network on so many photos."
+    def limited(self, photos: int, alone: bool) -> Iterator[None]:
+        "Around a call of the network on so many photos; `alone` if no others are being processed."
         count = 1 if self.seconds < LIGHT and not alone else self.all
         torch.set_num_threads(count)
-        began = time.monotonic()
+        started = time.monotonic()
         try:
             yield
         finally:
-            # The least so far: other work on the same cores makes a call seem up to ten times as long.
-            self.seconds = min(self.seconds, (time.monotonic() - began) * count / photos)
+            # The minimum so far: other work on the same cores makes a call seem up to ten times as long.
+            self.seconds = min(self.seconds, (time.monotonic() - started) * count / photos)
             torch.set_num_threads(self.all)
 
 
-def _without_work(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Result | None:
-    "A result at once where there is no work: done before, or in the way of another photo."
+def _result_without_work(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Result | None:
+    "A result at once where nothing is to be done: the output exists, or belongs to another photo."
     other = claimed.setdefault(job.output, job.input)
     if other != job.input:
         return _failed(job, f"its result would replace that of {other}")
@@ -174,50 +181,57 @@ def _without_work(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Resul
     return None
 
 
-def _read(job: Job, colorizer: Colorizer, max_pixels: int, room: Room) -> Read | Result:
-    began, pixels = time.monotonic(), count_pixels(job.input)
-    room.enter(pixels)
+def _read(job: Job, *, engine: Engine, render_factor: int, max_pixels: int, budget: PixelBudget) -> Prepared | Result:
+    started, pixels = time.monotonic(), count_pixels(job.input)
+    budget.acquire(pixels)
     try:
         if job.input.is_dir():
             raise BadPhoto("a folder that cannot be listed")
-        photo = open_photo(job.input, max_pixels, keep_source=colorizer.squash)
-        return Read(photo, colorizer.look(photo), began, pixels)
+        photo = open_photo(job.input, max_pixels, keep_source=engine.needs_source)
+        return Prepared(photo, engine.preprocess(photo, render_factor), started, pixels)
     except Exception as error:
-        room.leave(pixels)
+        budget.release(pixels)
         return _failed(job, error)
 
 
-def _like_shaped(items: list[Item]) -> list[Item]:
+def _next_batch(items: list[Item]) -> list[Item]:
     "The first item and those that can go through the network with it."
     if not items:
         return []
-    width, height = size = items[0].read.look.size
+    width, height = size = items[0].prepared.model_input.size
     most = max(1, BATCH_PIXELS // (width * height))
-    return [item for item in items if item.read.look.size == size][:most]
+    return [item for item in items if item.prepared.model_input.size == size][:most]
 
 
-def _paint(looks: list[Image.Image], colorizer: Colorizer) -> list[Any]:
-    "What the network makes of some looks; an exception in the place of one that it fails at."
+def _predict(engine: Engine, inputs: list[Image.Image]) -> list[np.ndarray | Exception]:
+    "The predictions for some inputs, with an exception in the place of one that fails."
     try:
-        return colorizer.paint(looks)
+        return engine.predict(inputs)
     except Exception as error:
-        if len(looks) == 1:
+        if len(inputs) == 1:
             return [error]
-        return [painted for look in looks for painted in _paint([look], colorizer)]
+        return [prediction for each in inputs for prediction in _predict(engine, [each])]
 
 
-def _write(job: Job, read: Read, painted: Any, colorizer: Colorizer, strength: float, room: Room) -> Result:
-    photo = read.photo
+def _write(
+    job: Job,
+    prepared: Prepared,
+    prediction: np.ndarray | Exception,
+    *,
+    engine: Engine,
+    strength: float,
+    budget: PixelBudget,
+) -> Result:
+    photo = prepared.photo
     try:
-        if isinstance(painted, Exception):
-            raise painted
-        save_photo(colorizer.merge(photo, painted, strength, takes_ycbcr(job.output)), photo, job.output)
+        if isinstance(prediction, Exception):
+            raise prediction
+        save_photo(engine.merge(photo, prediction, strength, takes_ycbcr(job.output)), photo, job.output)
     except Exception as error:
         return _failed(job, error)
     finally:
-        room.leave(read.pixels)
-    seconds = round(time.monotonic() - read.began, 3)
-    return Result(str(job.input), str(job.output), "done", None, photo.notes, *photo.size, seconds)
+        budget.release(prepared.pixels)
+    return Result.done(job, photo, prepared.started)
 
 
 def _failed(job: Job, error: Exception | str) -> Result:

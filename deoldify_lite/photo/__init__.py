@@ -7,7 +7,7 @@ and `save_photo` writes the result in the format that the photo came in.
 
 from .formats import EXTENSIONS, FORMATS, UNREADABLE, WRITABLE, output_name
 from .merging import merge_for_jpeg
-from .parts import BadPhoto, Photo, to_8bit
+from .parts import BadPhoto, ColorPixels, Photo, to_8bit
 from .reading import MAX_PIXELS, count_pixels, open_photo, read_rgb, take_apart
 from .writing import save_photo, takes_ycbcr
 
@@ -18,6 +18,7 @@ __all__ = [
     "UNREADABLE",
     "WRITABLE",
     "BadPhoto",
+    "ColorPixels",
     "Photo",
     "count_pixels",
     "merge_for_jpeg",

@@ -9,6 +9,9 @@ from PIL import Image
 from ..errors import DeoldifyError
 from .merging import merge
 
+# What `save_photo` takes: RGB (H, W, 3), uint8 or uint16; or, for a JPEG, an image in YCbCr.
+ColorPixels = np.ndarray | Image.Image
+
 
 class BadPhoto(DeoldifyError, ValueError):
     "A file that cannot be used as a photo, or a photo that a format cannot hold. The message says why."

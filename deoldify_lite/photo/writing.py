@@ -17,7 +17,7 @@ from ..files import atomic_path
 from .formats import LONGEST_METADATA, LONGEST_SIDE, OPAQUE, WRITABLE
 from .merging import strips
 from .metadata import Tag, descriptive
-from .parts import BadPhoto, Photo, to_8bit
+from .parts import BadPhoto, ColorPixels, Photo, to_8bit
 
 OPTIONS = {
     "JPEG": {"quality": 95, "subsampling": "4:2:0"},
@@ -28,7 +28,7 @@ OPTIONS = {
 END_OF_JPEG = b"\xff\xd9"
 
 
-def save_photo(colour: np.ndarray | Image.Image, photo: Photo, path: Path) -> None:
+def save_photo(colour: ColorPixels, photo: Photo, path: Path) -> None:
     """Write `colour` with the photo's alpha and metadata, atomically: pixels (H, W, 3), uint8 or uint16, or, where
     `takes_ycbcr`, a picture of `merge_for_jpeg`.
 

@@ -90,9 +90,7 @@ def take_turn(setup: Setup, source: Path, target: Path) -> Turn:
         looks = []
         for job in jobs:
             alone["decoding"] += timed(lambda job=job: _decode(job.input))[1]
-            _, seconds, look = timed(
-                lambda job=job: setup.colorizer.look(open_photo(job.input, keep_source=setup.squash))
-            )
+            _, seconds, look = timed(lambda job=job: _read(setup, job.input))
             alone["reading"] += seconds
             looks.append(look)
         alone["network_by_clock"], alone["network"], painted = min(
@@ -114,6 +112,11 @@ def _decode(path: Path) -> None:
         image.load()
 
 
+def _read(setup: Setup, path: Path) -> Image.Image:
+    photo = open_photo(path, keep_source=setup.squash)
+    return setup.colorizer.engine.preprocess(photo, setup.colorizer.render_factor)
+
+
 def _paint(setup: Setup, looks: list[Image.Image], most: int) -> list[Any]:
     "What the network makes of each look; `most` of one size at a time."
     painted: dict[int, Any] = {}
@@ -121,7 +124,7 @@ def _paint(setup: Setup, looks: list[Image.Image], most: int) -> list[Any]:
         alike = [i for i, look in enumerate(looks) if look.size == size]
         for start in range(0, len(alike), most):
             batch = alike[start : start + most]
-            painted |= zip(batch, setup.colorizer.paint([looks[i] for i in batch]))
+            painted |= zip(batch, setup.colorizer.engine.predict([looks[i] for i in batch]))
     return [painted[i] for i in range(len(looks))]
 
 
@@ -129,7 +132,7 @@ def _finish(setup: Setup, job: Job, painted: Any) -> tuple[float, float, float]:
     "Processor seconds of merging, of writing, and of encoding alone what was written."
     photo = open_photo(job.input, keep_source=setup.squash)
     for_jpeg = takes_ycbcr(job.output)
-    _, merging, colour = timed(lambda: setup.colorizer.merge(photo, painted, for_jpeg=for_jpeg))
+    _, merging, colour = timed(lambda: setup.colorizer.engine.merge(photo, painted, for_jpeg=for_jpeg))
     writing = timed(lambda: save_photo(colour, photo, job.output))[1]
     with Image.open(job.output) as finished:
         kind = finished.format

@@ -49,11 +49,12 @@ def _convolution(channels: int, side: int, device: torch.device, dtype: torch.dt
 
 
 def measure_network(setup: Setup, photo: Image.Image, repeats: int, peaks: Iterable[Row] = ()) -> list[Row]:
-    """Photos a second of `Colorizer.paint` alone, one by one and in batches, and the share of the peak that this is.
+    """Photos a second of `Engine.predict` alone, one by one and in batches, and the share of the peak that this is.
 
     photo: what is looked at; its shape and the render factor make the size that the network works at.
     """
-    look = setup.colorizer.look(take_apart(photo))
+    engine = setup.colorizer.engine
+    look = engine.preprocess(take_apart(photo), setup.colorizer.render_factor)
     flops = count_flops(setup, look.size)
     peak = next((peak for peak in peaks if peak.about["precision"] == setup.about["precision"]), None)
     title = f"network alone: {setup} ({look.width} x {look.height}, {flops / 1e9:.3g} GFLOP a photo)"
@@ -61,8 +62,8 @@ def measure_network(setup: Setup, photo: Image.Image, repeats: int, peaks: Itera
     for batch in batch_sizes(look.size):
         about = setup.about | {"network_size": look.size, "flop_a_photo": flops, "batch": batch}
         looks = [look] * batch
-        setup.colorizer.paint(looks)  # warms up
-        seconds = [timed(lambda looks=looks: setup.colorizer.paint(looks))[0] for _ in range(repeats)]
+        engine.predict(looks)  # warms up
+        seconds = [timed(lambda looks=looks: engine.predict(looks))[0] for _ in range(repeats)]
         what = "one by one" if batch == 1 else f"{batch} at once"
         rows.append(Row(title, what, "photos/s", [batch / s for s in seconds], about=about))
         if peak:
@@ -90,12 +91,13 @@ def count_flops(setup: Setup, size: tuple[int, int]) -> int:
 
 def profile(setup: Setup, photo: Image.Image) -> list[Row]:
     "The operators that take most of one call of the network, by the shapes of what they work on."
-    look = setup.colorizer.look(take_apart(photo))
-    setup.colorizer.paint([look])  # warms up
+    engine = setup.colorizer.engine
+    look = engine.preprocess(take_apart(photo), setup.colorizer.render_factor)
+    engine.predict([look])  # warms up
     on_gpu = setup.about["device"].startswith("cuda")
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with torch.profiler.profile(activities=activities, record_shapes=True) as profiler:
-        setup.colorizer.paint([look])
+        engine.predict([look])
 
     def milliseconds(event) -> float:
         return (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1000

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..colorize.colorizer import Colorizer
+from ..colorize.deoldify_colorizer import DeOldifyColorizer
 from ..modeling.generator import build_generator
 from ..modeling.weights import PUBLISHED, BadWeights, find_weights, save_weights
 
@@ -29,7 +30,8 @@ class Setup:
 
     @cached_property
     def colorizer(self) -> Colorizer:
-        return Colorizer(self.path, self.device, self.precision, self.render_factor, self.squash)
+        kind = DeOldifyColorizer if self.squash else Colorizer
+        return kind(self.path, self.device, self.precision, self.render_factor)
 
     @cached_property
     def about(self) -> dict[str, Any]:

@@ -12,20 +12,22 @@ from pathlib import Path
 def main() -> None:
     notes = Path(sys.argv.pop(1))
     from ..cli import main as command
-    from ..colorize import colorizer, pipeline  # noqa: F401  all that the command will import
+    from ..colorize import deoldify_colorizer, pipeline  # noqa: F401  all that the command will import
+    from ..colorize.colorizer import Colorizer
+    from ..colorize.engine import Engine
 
     moments = {"imported": time.time()}
 
-    class Witnessed(colorizer.Colorizer):
+    class Witnessed(Engine):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             moments["loaded"] = time.time()
 
-        def paint(self, looks):
+        def predict(self, inputs):
             moments.setdefault("called", time.time())
-            return super().paint(looks)
+            return super().predict(inputs)
 
-    colorizer.Colorizer = Witnessed
+    Colorizer.engine_class = Witnessed
     try:
         command()
     finally:

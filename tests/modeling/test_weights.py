@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from deoldify_lite.colorize import original
-from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.colorize.deoldify_colorizer import DeOldifyColorizer
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.pretrained import WeightsUnavailable, load_features, load_pretrained_encoder
 from deoldify_lite.modeling.weights import BadWeights, load_generator, read_safetensors, save_weights
+from deoldify_lite.photo import take_apart
 
 PARITY = Path(__file__).parents[3] / "shared" / "parity"
 needs_parity = pytest.mark.skipif(not PARITY.exists(), reason="the original's outputs are not on this machine")
@@ -45,10 +45,10 @@ def test_answers_as_the_original(parity):
 def test_photo_pipeline_as_the_original(parity, render_factor):
     """From photo to photo within one level, in the mode that squashes to a square."""
     path, arrays = parity
-    colorizer = Colorizer(path, precision="float32", render_factor=render_factor, squash=True)
+    colorizer = DeOldifyColorizer(path, precision="float32", render_factor=render_factor)
     photo = Image.fromarray(arrays["photo_in"])
-    (raw,) = colorizer.paint([original.squeeze(photo, render_factor)])
-    raw = raw.resize(photo.size, Image.Resampling.BILINEAR)
+    (raw,) = colorizer.engine.predict([colorizer.engine.preprocess(take_apart(photo), render_factor)])
+    raw = Image.fromarray(raw).resize(photo.size, Image.Resampling.BILINEAR)
     for ours, name in ((raw, "raw"), (colorizer.colorize(photo), "merged")):
         difference = np.abs(np.asarray(ours, int) - arrays[f"photo_out_rf{render_factor}_{name}"])
         assert (difference <= 1).mean() >= 0.999
