@@ -135,7 +135,7 @@ def test_every_look_gets_its_own_picture_back_whatever_it_was_batched_with(weigh
     subject = setup.Setup("tiny", weights, "cpu", "float32", 2)
     looks = [Image.new("L", size, level) for level, size in enumerate([(32, 32), (64, 32)] * 3)]
     monkeypatch.setattr(
-        subject.colorizer, "paint", lambda batch: [(look.size, look.getpixel((0, 0))) for look in batch]
+        subject.colorizer.engine, "predict", lambda batch: [(look.size, look.getpixel((0, 0))) for look in batch]
     )
     for most in (1, 2, 16):
         assert folder._paint(subject, looks, most) == [(look.size, level) for level, look in enumerate(looks)]
