@@ -75,7 +75,7 @@ def keep_freed_memory() -> None:
     """On Linux with glibc, have the process keep up to 1 GiB that it frees, for what it asks for next.
 
     By default glibc gives large pieces back at once, and every layer of a network asks for some: clearing their pages
-    anew each time took an eighth of `lite`'s time and a quarter of `deep`'s (scripts/bench.py, render factor 35).
+    anew each time took an eighth of `lite`'s time and a quarter of `deep`'s (benchmarks/run.py, render factor 35).
     """
     if not sys.platform.startswith("linux"):
         return

@@ -28,7 +28,7 @@ NOT_HERE = {
     "--preset finetune": "needs pretrained weights",
     "scripts/evaluate.py": "needs pretrained weights",
     "scripts/pix2pix.py": "hours",
-    "scripts/bench": "minutes",
+    "benchmarks/run.py": "minutes",
 }
 
 

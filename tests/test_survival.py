@@ -418,8 +418,8 @@ def test_a_scan_of_100_megapixels_takes_less_than_3_gigabytes(flags, tmp_path, m
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     scan, result, notes = (tmp_path / name for name in (f"scan{extension}", f"colour{extension}", "notes.json"))
     COLOUR.resize((12_500, 8_000), Image.Resampling.NEAREST).save(scan)
-    witness = [sys.executable, "-m", "deoldify_lite.speed.witness", notes]
-    subprocess.run([*witness, "colorize", scan, result, *flags], cwd=ROOT, check=True)
+    probe = [sys.executable, "-m", "benchmarks.probe", notes]
+    subprocess.run([*probe, "colorize", scan, result, *flags], cwd=ROOT, check=True)
     assert 0.4e9 < json.loads(notes.read_text())["peak_memory"] < 3e9
     with Image.open(result) as image:
         assert image.size == (12_500, 8_000)

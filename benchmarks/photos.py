@@ -1,4 +1,4 @@
-"Photos of any size to measure with, made of the samples, so that everybody has the same ones."
+"Photos of any size, made of the samples, so that everybody measures with the same ones."
 
 import math
 import shutil
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
-from ..errors import Unavailable
-from ..samples import sample_photos
+from deoldify_lite.errors import Unavailable
+from deoldify_lite.samples import sample_photos
 
 QUALITY = 90
 GRAIN = 6  # levels; 12 megapixels become a JPEG of some 3.5 MB, as of a scan, and not the 1 MB of a blurred picture
 TILE = 512  # pixels after which the grain repeats
-KINDS = {"L": "grey", "RGB": "colour"}
+KINDS = {"L": "grayscale", "RGB": "colour"}
 
 
 class NoSamples(Unavailable, RuntimeError):

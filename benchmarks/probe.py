@@ -1,6 +1,6 @@
 """The command line in a process that writes down what happened when, and how much memory it took.
 
-python -m deoldify_lite.speed.witness NOTES.json colorize INPUT OUTPUT [OPTIONS]
+python -m benchmarks.probe NOTES.json colorize INPUT OUTPUT [OPTIONS]
 """
 
 import json
@@ -11,14 +11,14 @@ from pathlib import Path
 
 def main() -> None:
     notes = Path(sys.argv.pop(1))
-    from ..cli import main as command
-    from ..colorize import deoldify_colorizer, pipeline  # noqa: F401  all that the command will import
-    from ..colorize.colorizer import Colorizer
-    from ..colorize.engine import Engine
+    from deoldify_lite.cli import main as command
+    from deoldify_lite.colorize import deoldify_colorizer, pipeline  # noqa: F401  all that the command will import
+    from deoldify_lite.colorize.colorizer import Colorizer
+    from deoldify_lite.colorize.engine import Engine
 
     moments = {"imported": time.time()}
 
-    class Witnessed(Engine):
+    class Probed(Engine):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             moments["loaded"] = time.time()
@@ -27,7 +27,7 @@ def main() -> None:
             moments.setdefault("called", time.time())
             return super().predict(inputs)
 
-    Colorizer.engine_class = Witnessed
+    Colorizer.engine_class = Probed
     try:
         command()
     finally:
@@ -37,7 +37,7 @@ def main() -> None:
 def peak_memory() -> int:
     """The most memory that this process ever held, in bytes.
 
-    Linux's figure for the program itself; `getrusage` would count the process that it was forked from, too.
+    Linux's number for the program itself; `getrusage` would count the process that it was forked from, too.
     """
     try:
         status = Path("/proc/self/status").read_text()

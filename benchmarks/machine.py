@@ -1,4 +1,4 @@
-"What the figures were measured on and with."
+"What the measurements were made on and with."
 
 import os
 import platform
@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from .. import __version__
-from ..device import cores
+from deoldify_lite import __version__
+from deoldify_lite.device import cores
 
 LIBRARIES = ("numpy", "pillow")
 # What makes networks fast on a processor, by the names that torch gives it.

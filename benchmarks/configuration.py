@@ -1,22 +1,25 @@
 "One way of colorizing that is measured: which weights, on what, how precisely, at which render factor."
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import nn
 
-from ..colorize.colorizer import Colorizer
-from ..colorize.deoldify_colorizer import DeOldifyColorizer
-from ..modeling.generator import build_generator
-from ..modeling.weights import PUBLISHED, BadWeights, find_weights, save_weights
+from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.colorize.deoldify_colorizer import DeOldifyColorizer
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.weights import PUBLISHED, BadWeights, find_weights, save_weights
+from deoldify_lite.photo import Photo, open_photo
 
 
 @dataclass(frozen=True)
-class Setup:
-    """The arguments of a `Colorizer`, and the colorizer that they make.
+class Configuration:
+    """The arguments of a `Colorizer`, and the colorizer that they make, with its steps one by one.
 
     name: what to call the weights, which are the file `path`.
     """
@@ -47,6 +50,21 @@ class Setup:
     def __str__(self) -> str:
         return "{weights}, {precision} on {device}, render factor {render_factor}".format(**self.about)
 
+    def read(self, path: Path) -> Photo:
+        return open_photo(path, keep_source=self.squash)
+
+    def preprocess(self, photo: Photo) -> Image.Image:
+        "The small grayscale picture that the network gets."
+        return self.colorizer.engine.preprocess(photo, self.colorizer.render_factor)
+
+    def predict(self, inputs: Sequence[Image.Image]) -> list[Any]:
+        "The network's output for a batch of inputs of one size."
+        return self.colorizer.engine.predict(inputs)
+
+    def merge(self, photo: Photo, output: Any, for_jpeg: bool = False) -> Any:
+        "The photo's luma with the predicted colour."
+        return self.colorizer.engine.merge(photo, output, for_jpeg=for_jpeg)
+
 
 def find_or_make(weights: str, folder: Path) -> tuple[str, Path]:
     """A name to show and the file of some weights. Where DeOldify's own file is not here, an untrained network of the
@@ -64,15 +82,15 @@ def find_or_make(weights: str, folder: Path) -> tuple[str, Path]:
     if not path.exists():
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            save_weights(_calmed(build_generator(weights)), path)
+            save_weights(_with_statistics(build_generator(weights)), path)
     return f"{weights} (untrained)", path
 
 
-def _calmed(network: nn.Module) -> nn.Module:
-    "An untrained network whose BatchNorms have seen something, so that numbers neither vanish nor overflow."
+def _with_statistics(network: nn.Module) -> nn.Module:
+    "An untrained network whose BatchNorms have statistics of data, so that numbers neither vanish nor overflow."
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the plain average of what comes, from the first on
+            module.momentum = None  # a plain average from the first batch on
     with torch.no_grad():
         network.train()(torch.randn(2, 3, 64, 64))
     return network.eval()

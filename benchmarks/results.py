@@ -9,20 +9,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ..errors import DeoldifyError
-from ..files import write_atomically
+from deoldify_lite.errors import DeoldifyError
+from deoldify_lite.files import write_atomically
 
 
-class MeasurementFailed(DeoldifyError, RuntimeError):
+class BenchmarkFailed(DeoldifyError):
     "What was to be measured did not work. The message says why."
 
 
 @dataclass
-class Row:
-    """One line of a table: the same thing measured some times.
+class Result:
+    """One line of a table: the same thing measured several times.
 
     title: what the lines of one table have in common.
-    about: the settings that the figure depends on.
+    about: the settings that the value depends on.
     middle: the median of the values, unless something else stands for them, say the ratio of two medians.
     """
 
@@ -44,34 +44,26 @@ class Row:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    "Seconds by the clock, seconds of processor time on all cores of this process, and what `work` gave."
+    "Wall-clock seconds, processor seconds on all cores of this process, and what `work` returned."
     began, began_processor = time.perf_counter(), time.process_time()
-    made = work()
-    return time.perf_counter() - began, time.process_time() - began_processor, made
+    returned = work()
+    return time.perf_counter() - began, time.process_time() - began_processor, returned
 
 
-def ratio_row(title: str, what: str, above: list[float], below: list[float], **more: Any) -> Row:
-    "How many times `above` is `below`, which were measured in turns: the ratio of medians; spread over the turns."
+def ratio(title: str, what: str, above: list[float], below: list[float], **more: Any) -> Result:
+    "`above` divided by `below`, which were measured alternately: the ratio of medians; spread over the pairs."
     middle = statistics.median(above) / statistics.median(below)
-    return Row(title, what, "x", [a / b for a, b in zip(above, below)], middle=middle, **more)
+    return Result(title, what, "x", [a / b for a, b in zip(above, below)], middle=middle, **more)
 
 
-def table(rows: Iterable[Row]) -> str:
-    "Rows under their titles: what, median, unit, smallest and largest, number of measurements."
+def table(results: Iterable[Result]) -> str:
+    "Results under their titles: what, median, unit, smallest and largest, number of measurements."
     blocks = []
-    for title, group in groupby(rows, lambda row: row.title):
-        lines = [
-            [
-                row.what,
-                number(row.middle),
-                row.unit,
-                " - ".join(map(number, row.spread)),
-                str(len(row.values)),
-                row.note,
-            ]
-            for row in group
-        ]
-        lines.insert(0, ["", "median", "", "min - max", "n", ""])
+    for title, group in groupby(results, lambda result: result.title):
+        lines = [["", "median", "", "min - max", "n", ""]]
+        for r in group:
+            spread = " - ".join(map(number, r.spread))
+            lines.append([r.what, number(r.middle), r.unit, spread, str(len(r.values)), r.note])
         widths = [max(map(len, column)) for column in zip(*lines)]
         sides = (str.ljust, str.rjust, str.ljust, str.rjust, str.rjust, str.ljust)
         body = ("  ".join(side(cell, w) for side, cell, w in zip(sides, line, widths)).rstrip() for line in lines)
@@ -84,9 +76,16 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def write_json(path: Path, about: dict[str, Any], rows: Iterable[Row]) -> None:
-    "All measurements and what they depend on, atomically."
-    entries = [asdict(row) | {"n": len(row.values), "min": min(row.values), "max": max(row.values)} for row in rows]
+def write_json(path: Path, about: dict[str, Any], results: Iterable[Result]) -> None:
+    """All measurements and what they depend on, atomically.
+
+    Raises:
+        BenchmarkFailed: the file cannot be written.
+    """
+    entries = [asdict(r) | {"n": len(r.values), "min": min(r.values), "max": max(r.values)} for r in results]
     for entry in entries:
         entry["median"] = entry.pop("middle")
-    write_atomically(path, json.dumps(about | {"rows": entries}, indent=1) + "\n")
+    try:
+        write_atomically(path, json.dumps(about | {"results": entries}, indent=1) + "\n")
+    except OSError as error:
+        raise BenchmarkFailed(f"{path}: {error.strerror}") from error

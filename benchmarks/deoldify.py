@@ -1,10 +1,11 @@
-"DeOldify, from a checkout that the user has, and this package on the same photo, in turns."
+"DeOldify, from a checkout that the user has, and this package on the same photo, measured alternately."
 
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,12 +14,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import Unavailable
-from ..modeling.weights import PUBLISHED, load_generator
-from .fresh import last_line
+from deoldify_lite.errors import Unavailable
+from deoldify_lite.modeling.weights import PUBLISHED, load_generator
+
+from .configuration import Configuration
 from .photos import fitted
-from .rows import Row, ratio_row, timed
-from .setup import Setup
+from .process import last_line
+from .results import Result, ratio, timed
 
 CHILD = Path(__file__).with_name("deoldify_child.py")
 NEEDED_FILES = ("deoldify/generators.py", "deoldify/filters.py", "fastai/vision/__init__.py")
@@ -138,19 +140,19 @@ class DeOldify:
 
 def compare(
     checkout: Path,
+    weights: Path | None,
     scratch: Path,
     *,
-    lite: Setup,
-    weights: Path | None,
+    lite: Configuration,
     device: torch.device,
-    precisions: list[str],
+    precisions: Sequence[str],
     render_factor: int,
     repeats: int,
-) -> list[Row]:
-    """DeOldify, `deep` with the same weights, squeezed as there and not, and `lite`, in turns, on one photo.
+) -> list[Result]:
+    """DeOldify, `deep` with the same weights, squeezed as there and not, and `lite`, alternately, on one photo.
 
     Each from the JPEG file to the finished picture in memory. The ratio is that of the medians, and its spread that of
-    the turns; one call of each goes before, whose pictures are compared.
+    the pairs; one call of each goes before, whose pictures are compared.
     """
     name = "deep, untrained" if weights is None else "deep"
     weights = weights or scratch / "deoldify_untrained.pth"
@@ -158,47 +160,50 @@ def compare(
     fitted(SIZE, "RGB").save(photo, quality=90)
     its_device = "cuda" if device.type == "cuda" else "cpu"
     with DeOldify(checkout, weights, its_device, torch.get_num_threads(), scratch) as original:
-        setups = {}
+        configurations = {}
         for precision in precisions:
             chosen = {"device": str(device), "precision": precision, "render_factor": render_factor}
-            setups[f"deep --squash, {precision}"] = Setup(name, weights, squash=True, **chosen)
-            setups[f"deep, {precision}"] = Setup(name, weights, **chosen)
-            setups[f"{lite.name}, {precision}"] = Setup(lite.name, lite.path, **chosen)
+            configurations |= {
+                f"deep --squash, {precision}": Configuration(name, weights, squash=True, **chosen),
+                f"deep, {precision}": Configuration(name, weights, **chosen),
+                f"{lite.name}, {precision}": Configuration(lite.name, lite.path, **chosen),
+            }
         original.colorize(photo, render_factor, save=its_picture)
-        pictures = {what: _colorize(setup, photo) for what, setup in setups.items()}
-        theirs, ours = [], {what: [] for what in setups}
+        pictures = {what: _colorize(configuration, photo) for what, configuration in configurations.items()}
+        theirs, ours = [], {what: [] for what in configurations}
         for _ in range(repeats):
             theirs.append(original.colorize(photo, render_factor))
-            for what, setup in setups.items():
-                ours[what].append(timed(lambda setup=setup: _colorize(setup, photo))[0])
+            for what, configuration in configurations.items():
+                ours[what].append(timed(lambda configuration=configuration: _colorize(configuration, photo))[0])
 
     title = (
-        f"beside DeOldify, in turns: {SIZE[0]} x {SIZE[1]}, render factor {render_factor}, "
+        f"beside DeOldify, alternately: {SIZE[0]} x {SIZE[1]}, render factor {render_factor}, "
         f"{torch.get_num_threads()} threads, on {device}; {name}, the same weights in both"
     )
-    about = {"photo": SIZE, "render_factor": render_factor}
-    rows = [Row(title, f"DeOldify on {its_device}", "s", theirs, about=about | {"device": its_device})]
-    rows += [Row(title, what, "s", ours[what], about=setup.about) for what, setup in setups.items()]
-    for what, setup in setups.items():
-        target = TARGETS.get("deep" if setup.path == weights else lite.name)
+    about = {"photo": SIZE, "render_factor": render_factor, "device": its_device}
+    times = [Result(title, f"DeOldify on {its_device}", "s", theirs, about=about)]
+    ratios, similarities = [], []
+    for what, configuration in configurations.items():
+        about = configuration.about
+        times.append(Result(title, what, "s", ours[what], about=about))
+        target = TARGETS.get("deep" if configuration.path == weights else lite.name)
         note = f"target at factor 35 on two cores with AMX: {target}" if target else ""
-        rows.append(ratio_row(title, f"DeOldify / {what}", theirs, ours[what], note=note, about=setup.about))
-    for what, setup in setups.items():
-        if setup.squash:
-            rows.append(_likeness(title, what, pictures[what], Image.open(its_picture), setup.about))
-    return rows
+        ratios.append(ratio(title, f"DeOldify / {what}", theirs, ours[what], note=note, about=about))
+        if configuration.squash:
+            similarities.append(_similarity(title, what, pictures[what], Image.open(its_picture), about))
+    return times + ratios + similarities
 
 
-def _colorize(setup: Setup, photo: Path) -> Image.Image:
+def _colorize(configuration: Configuration, photo: Path) -> Image.Image:
     with Image.open(photo) as image:
-        return setup.colorizer.colorize(image)
+        return configuration.colorizer.colorize(image)
 
 
-def _likeness(title: str, what: str, ours: Image.Image, theirs: Image.Image, about: dict[str, Any]) -> Row:
-    "The share of values that are within one level of DeOldify's; other precisions than its float32 may be two away."
+def _similarity(title: str, what: str, ours: Image.Image, theirs: Image.Image, about: dict[str, Any]) -> Result:
+    "The fraction of values within one level of DeOldify's; in another precision than its float32 they may be two away."
     apart = np.abs(np.asarray(ours, np.int16) - np.asarray(theirs, np.int16))
     within = [100 * float((apart <= levels).mean()) for levels in (1, 2)]
     is_same = within[0 if about["precision"] == "float32" else 1] >= 99
     same = "the same picture" if is_same else "NOT the same picture: below 99 %"
     note = f"{same}; {within[1]:.4g} % within two, at most {apart.max()} apart"
-    return Row(title, f"{what}: within one level of DeOldify's", "%", within[:1], note, about)
+    return Result(title, f"{what}: within one level of DeOldify's", "%", within[:1], note, about)

@@ -1,4 +1,4 @@
-"The network alone: photos a second, its share of what the machine's convolutions reach, and where its time goes."
+"The network as the colorizing engine runs it: photos a second, fraction of the peak, and where its time goes."
 
 from collections.abc import Callable, Iterable
 
@@ -8,11 +8,12 @@ from torch import nn
 from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..device import PRECISIONS
-from ..modeling.weights import load_generator
-from ..photo import take_apart
-from .rows import Row, timed
-from .setup import Setup
+from deoldify_lite.device import PRECISIONS
+from deoldify_lite.modeling.weights import load_generator
+from deoldify_lite.photo import take_apart
+
+from .configuration import Configuration
+from .results import Result, timed
 
 CONVOLUTIONS = ((128, 256), (256, 128), (512, 64))  # channels in and out, and the picture's side, as in a U-Net
 BATCHES = (1, 4, 16)
@@ -20,9 +21,9 @@ BATCH_PIXELS = 400_000  # more at once only takes memory
 TOP = 12
 
 
-def measure_peaks(device: torch.device, repeats: int, precisions: Iterable[str]) -> list[Row]:
+def measure_peaks(device: torch.device, repeats: int, precisions: Iterable[str]) -> list[Result]:
     "TFLOP/s of the fastest of some large convolutions: what a network that is made of them could reach."
-    rows = []
+    results = []
     for precision in precisions:
         layers = [_convolution(channels, side, device, PRECISIONS[precision]) for channels, side in CONVOLUTIONS]
         rates = []
@@ -31,8 +32,9 @@ def measure_peaks(device: torch.device, repeats: int, precisions: Iterable[str])
             if repeat:  # the first one warms up
                 rates.append(best / 1e12)
         title = f"peak: the best of {len(layers)} convolutions of 3x3, channels_last, on {device}"
-        rows.append(Row(title, precision, "TFLOP/s", rates, about={"precision": precision, "device": str(device)}))
-    return rows
+        about = {"precision": precision, "device": str(device)}
+        results.append(Result(title, precision, "TFLOP/s", rates, about=about))
+    return results
 
 
 def _convolution(channels: int, side: int, device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], float], int]:
@@ -48,67 +50,67 @@ def _convolution(channels: int, side: int, device: torch.device, dtype: torch.dt
     return call, 2 * 9 * channels**2 * side**2
 
 
-def measure_network(setup: Setup, photo: Image.Image, repeats: int, peaks: Iterable[Row] = ()) -> list[Row]:
-    """Photos a second of `Engine.predict` alone, one by one and in batches, and the share of the peak that this is.
+def measure_engine(
+    configuration: Configuration, photo: Image.Image, repeats: int, peaks: Iterable[Result] = ()
+) -> list[Result]:
+    """Photos a second of the network alone, one by one and in batches, and the fraction of the peak that this is.
 
-    photo: what is looked at; its shape and the render factor make the size that the network works at.
+    photo: its shape and the render factor decide the size that the network works at.
     """
-    engine = setup.colorizer.engine
-    look = engine.preprocess(take_apart(photo), setup.colorizer.render_factor)
-    flops = count_flops(setup, look.size)
-    peak = next((peak for peak in peaks if peak.about["precision"] == setup.about["precision"]), None)
-    title = f"network alone: {setup} ({look.width} x {look.height}, {flops / 1e9:.3g} GFLOP a photo)"
-    rows = []
-    for batch in batch_sizes(look.size):
-        about = setup.about | {"network_size": look.size, "flop_a_photo": flops, "batch": batch}
-        looks = [look] * batch
-        engine.predict(looks)  # warms up
-        seconds = [timed(lambda looks=looks: engine.predict(looks))[0] for _ in range(repeats)]
+    x = configuration.preprocess(take_apart(photo))
+    flops = count_flops(configuration, x.size)
+    peak = next((peak for peak in peaks if peak.about["precision"] == configuration.about["precision"]), None)
+    title = f"engine: {configuration} ({x.width} x {x.height}, {flops / 1e9:.3g} GFLOP a photo)"
+    results = []
+    for batch in batch_sizes(x.size):
+        about = configuration.about | {"network_size": x.size, "flop_a_photo": flops, "batch": batch}
+        inputs = [x] * batch
+        configuration.predict(inputs)  # warms up
+        seconds = [timed(lambda inputs=inputs: configuration.predict(inputs))[0] for _ in range(repeats)]
         what = "one by one" if batch == 1 else f"{batch} at once"
-        rows.append(Row(title, what, "photos/s", [batch / s for s in seconds], about=about))
+        results.append(Result(title, what, "photos/s", [batch / s for s in seconds], about=about))
         if peak:
-            shares = [100 * batch * flops / s / (peak.middle * 1e12) for s in seconds]
-            rows.append(Row(title, f"{what}, of the peak in {peak.what}", "%", shares, about=about))
-    return rows
+            percent = [100 * batch * flops / s / (peak.middle * 1e12) for s in seconds]
+            results.append(Result(title, f"{what}, of the peak in {peak.what}", "%", percent, about=about))
+    return results
 
 
 def batch_sizes(size: tuple[int, int]) -> list[int]:
-    "How many photos are put through the network together, one of which is 1."
+    "How many photos go through the network together, one of which is 1."
     return [n for n in BATCHES if n == 1 or n * size[0] * size[1] <= BATCH_PIXELS]
 
 
-def count_flops(setup: Setup, size: tuple[int, int]) -> int:
+def count_flops(configuration: Configuration, size: tuple[int, int]) -> int:
     """The arithmetic of the plain network for one picture, counted on the device that does none.
 
     Each convolution counts as if done directly. The engine may do with less, as Winograd's way does, and so even have
     more than all of a peak.
     """
-    generator = load_generator(setup.path).to("meta")
+    generator = load_generator(configuration.path).to("meta")
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         generator.chroma(torch.empty(1, 3, *size[::-1], device="meta"))
     return counter.get_total_flops()
 
 
-def profile(setup: Setup, photo: Image.Image) -> list[Row]:
-    "The operators that take most of one call of the network, by the shapes of what they work on."
-    engine = setup.colorizer.engine
-    look = engine.preprocess(take_apart(photo), setup.colorizer.render_factor)
-    engine.predict([look])  # warms up
-    on_gpu = setup.about["device"].startswith("cuda")
+def profile_network(configuration: Configuration, photo: Image.Image) -> list[Result]:
+    "The operators that take most of one call of the network, by the shapes of their inputs."
+    x = configuration.preprocess(take_apart(photo))
+    configuration.predict([x])  # warms up
+    on_gpu = configuration.about["device"].startswith("cuda")
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with torch.profiler.profile(activities=activities, record_shapes=True) as profiler:
-        engine.predict([look])
+        configuration.predict([x])
 
     def milliseconds(event) -> float:
         return (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1000
 
     events = sorted(profiler.key_averages(group_by_input_shape=True), key=milliseconds, reverse=True)
     total = sum(map(milliseconds, events))
-    rows = []
+    title = f"network, one call: {configuration} ({x.width} x {x.height})"
+    results = []
     for event in events[:TOP]:
         shapes = " x ".join(str(shape) for shape in event.input_shapes[:2] if shape)
         note = f"{milliseconds(event) / total:.0%} of the call, {event.count} times"
         what = f"{event.key.removeprefix('aten::')} {shapes}".strip()
-        title = f"profile of one call: {setup} ({look.width} x {look.height})"
-        rows.append(Row(title, what, "ms", [milliseconds(event)], note, setup.about))
-    return rows
+        results.append(Result(title, what, "ms", [milliseconds(event)], note, configuration.about))
+    return results

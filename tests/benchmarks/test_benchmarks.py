@@ -1,4 +1,4 @@
-"""The benchmark: every part on tiny inputs, its arithmetic on given numbers, DeOldify's process on a stand-in."""
+"""The benchmarks: each on tiny inputs, their arithmetic on given numbers, DeOldify's process on a stand-in."""
 
 import importlib.util
 import json
@@ -11,56 +11,56 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from benchmarks import configuration, deoldify, engine, folder, process
+from benchmarks.configuration import Configuration
+from benchmarks.deoldify import DeOldify, DeOldifyFailed
+from benchmarks.folder import Times
+from benchmarks.results import Result, ratio, table
+from benchmarks.run import benchmark
+from deoldify_lite.cli import Command
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import BadWeights, load_generator
-from deoldify_lite.speed import deoldify, folder, fresh, network, setup
-from deoldify_lite.speed.deoldify import DeOldify, DeOldifyFailed
-from deoldify_lite.speed.folder import Turn
-from deoldify_lite.speed.rows import Row, ratio_row, table
+from deoldify_lite.samples import write_pieces
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "bench.py"
 TINY = {"render-factor": 2, "repeats": 1, "megapixels": 0.02, "photos": 2, "scan": 0.03, "precision": "float32"}
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def bench(*arguments: str):
-    "Run the script within this process."
-    spec = importlib.util.spec_from_file_location("bench", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def run(*arguments: str):
+    "Run the command within this process."
     program = typer.Typer(pretty_exceptions_enable=False)
-    program.command()(module.bench)
+    program.command(cls=Command)(benchmark)
     tiny = [f"--{name}={value}" for name, value in TINY.items()]
     return CliRunner().invoke(program, [*tiny, "--device=cpu", *map(str, arguments)], catch_exceptions=False)
 
 
-# The script
+# The command
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(network, "CONVOLUTIONS", ((8, 16), (16, 8)))
-    monkeypatch.setattr(fresh, "FOLDERS", (1,))
+    monkeypatch.setattr(engine, "CONVOLUTIONS", ((8, 16), (16, 8)))
+    monkeypatch.setattr(process, "FOLDERS", (1,))
 
 
-def test_every_part_but_deoldify_measures_something(weights, quick, tmp_path):
-    ended = bench("--weights", weights, "--profile", "--json", tmp_path / "figures.json")
+def test_every_benchmark_but_deoldify_and_training_measures_something(weights, quick, tmp_path):
+    ended = run("engine", "network", "folder", "startup", "memory", "--weights", weights, "--json", tmp_path / "a.json")
     assert ended.exit_code == 0, ended.output
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["cores"] >= 1 and figures["threads"] == 1 and figures["versions"]["torch"] == torch.__version__
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["cores"] >= 1 and report["threads"] == 1 and report["versions"]["torch"] == torch.__version__
     parts = {}
-    for row in figures["rows"]:
-        parts.setdefault(re.split(r"[: ]", row["title"])[0], {})[row["what"].strip()] = row
-        assert row["n"] == 1 and row["min"] == row["median"] == row["max"] == row["values"][0]
-        assert row["title"] in ended.output
-    assert parts.keys() == {"peak", "network", "profile", "folder", "start-up", "memory"}
+    for result in report["results"]:
+        parts.setdefault(re.split(r"[:, ]", result["title"])[0], {})[result["what"].strip()] = result
+        assert result["n"] == 1 and result["min"] == result["median"] == result["max"] == result["values"][0]
+        assert result["title"] in ended.output
+    assert parts.keys() == {"peak", "engine", "network", "folder", "start-up", "memory"}
     assert parts["peak"].keys() == {"bfloat16", "float32"}
 
-    speed, share = parts["network"]["one by one"], parts["network"]["one by one, of the peak in float32"]
+    speed, percent = parts["engine"]["one by one"], parts["engine"]["one by one, of the peak in float32"]
     assert speed["about"]["network_size"] == [32, 32] and speed["about"]["weights"] == "tiny"
     flops = speed["about"]["flop_a_photo"]
-    assert share["median"] == pytest.approx(
+    assert percent["median"] == pytest.approx(
         100 * speed["median"] * flops / (parts["peak"]["float32"]["median"] * 1e12), rel=1e-3
     )
 
@@ -69,25 +69,37 @@ def test_every_part_but_deoldify_measures_something(weights, quick, tmp_path):
     assert ratio == pytest.approx(by_clock["median"] / floor["median"])
     assert all(parts["folder"][f"{part} alone"]["median"] > 0 for part in ("network", "decoding", "encoding"))
 
-    moments = [parts["start-up"][what]["median"] for what in fresh.MOMENTS.values()]
+    moments = [parts["start-up"][what]["median"] for what in process.MOMENTS.values()]
     assert moments[0] > 0 and moments == sorted(moments)
     assert "without fastai" in ended.output
-    assert [row["about"]["format"] for row in parts["memory"].values()] == ["jpg", "jpg", "tif"]
-    assert all(0.05 < row["median"] < 50 for row in parts["memory"].values())
+    memory = parts["memory"].values()
+    assert [result["about"]["format"] for result in memory] == ["jpg", "jpg", "tif"]
+    assert all(0.05 < result["median"] < 50 for result in memory)
+
+
+def test_training_is_measured_with_and_without_loading(tmp_path):
+    photos = write_pieces(tmp_path / "photos")
+    chosen = ["--preset", "smoke", "--stage", "32", "--steps", "1"]
+    ended = run("training", "--training-photos", photos, *chosen)
+    assert ended.exit_code == 0, ended.output
+    for what in ("real photos", "one batch made beforehand", "real photos / one batch made beforehand"):
+        assert what in ended.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--only", "network,speed"], 2, "there is no part speed"),
-        (["--only", "deoldify"], 2, "--deoldify CHECKOUT"),
-        (["--precision", "float64", "--only", "peak"], 2, "float64"),
-        (["--weights", "nothing", "--only", "network"], 3, "no such file"),
-        (["--only", "deoldify", "--deoldify", "nowhere"], 3, "nowhere: not a checkout of github.com/jantic/DeOldify"),
+        (["engine", "speed"], 2, "there is no benchmark speed"),
+        (["deoldify"], 2, "--deoldify CHECKOUT"),
+        (["training"], 2, "--training-photos PATH"),
+        (["--precision", "float64", "engine"], 2, "float64"),
+        (["--weights", "nothing", "engine"], 3, "no such file"),
+        (["training", "--training-photos", ".", "--stage", "x"], 2, "no generator stage 'x'"),
+        (["deoldify", "--deoldify", "nowhere"], 3, "nowhere: not a checkout of github.com/jantic/DeOldify"),
     ],
 )
 def test_a_mistake_is_one_sentence(arguments, code, message):
-    ended = bench(*arguments)
+    ended = run(*arguments)
     assert ended.exit_code == code
     errors = [line for line in ended.stderr.splitlines() if line]
     assert len(errors) == 1 and message in errors[0]
@@ -95,7 +107,7 @@ def test_a_mistake_is_one_sentence(arguments, code, message):
 
 # The arithmetic
 
-TURN = Turn(
+TIMES = Times(
     end_to_end_by_clock=0.18,
     end_to_end=0.3,
     network_by_clock=0.11,
@@ -108,46 +120,46 @@ TURN = Turn(
 )
 
 
-def test_floor_shares_processor_time_out_over_the_cores():
-    assert TURN.floor(cores=1) == pytest.approx(0.3)
-    assert TURN.floor(cores=2) == pytest.approx(0.15)
-    assert TURN.floor(cores=2, network_elsewhere=True) == pytest.approx(0.11)  # the GPU takes longer than the cores
-    assert TURN.floor(cores=1, network_elsewhere=True) == pytest.approx(0.11)
-    slow_codecs = Turn(**vars(TURN) | {"decoding": 0.5})
+def test_the_floor_divides_processor_time_by_the_cores():
+    assert TIMES.floor(cores=1) == pytest.approx(0.3)
+    assert TIMES.floor(cores=2) == pytest.approx(0.15)
+    assert TIMES.floor(cores=2, network_elsewhere=True) == pytest.approx(0.11)  # the GPU takes longer than the cores
+    assert TIMES.floor(cores=1, network_elsewhere=True) == pytest.approx(0.11)
+    slow_codecs = Times(**vars(TIMES) | {"decoding": 0.5})
     assert slow_codecs.floor(cores=2, network_elsewhere=True) == pytest.approx(0.27)  # now the cores do
 
 
-def test_folder_rows_say_what_the_turns_say():
-    slower = Turn(**vars(TURN) | {"end_to_end_by_clock": 0.36})
-    slowest = Turn(**vars(TURN) | {"end_to_end_by_clock": 0.6})
-    rows = {row.what.strip(): row for row in folder.rows("title", [slower, TURN, slowest], 2, False, {})}
-    assert rows["end to end"].middle == pytest.approx(1 / 0.36)
-    assert rows["floor, a photo"].middle == pytest.approx(150)
-    assert rows["end to end / floor"].middle == pytest.approx(2.4)
-    assert rows["end to end / floor"].spread == pytest.approx((1.2, 4))
-    assert rows["in processor time"].middle == pytest.approx(1)
-    assert rows["the rest, less the network"].middle == pytest.approx(0)
-    unused = rows["cores not used"]
+def test_folder_results_are_medians_over_the_runs():
+    slower = Times(**vars(TIMES) | {"end_to_end_by_clock": 0.36})
+    slowest = Times(**vars(TIMES) | {"end_to_end_by_clock": 0.6})
+    results = {r.what.strip(): r for r in folder.folder_results("title", [slower, TIMES, slowest], 2, False, {})}
+    assert results["end to end"].middle == pytest.approx(1 / 0.36)
+    assert results["floor, a photo"].middle == pytest.approx(150)
+    assert results["end to end / floor"].middle == pytest.approx(2.4)
+    assert results["end to end / floor"].spread == pytest.approx((1.2, 4))
+    assert results["in processor time"].middle == pytest.approx(1)
+    assert results["the rest, less the network"].middle == pytest.approx(0)
+    unused = results["cores not used"]
     assert unused.spread == pytest.approx((100 * (1 - 0.3 / 0.36), 75))
 
 
-def test_every_look_gets_its_own_picture_back_whatever_it_was_batched_with(weights, monkeypatch):
-    subject = setup.Setup("tiny", weights, "cpu", "float32", 2)
-    looks = [Image.new("L", size, level) for level, size in enumerate([(32, 32), (64, 32)] * 3)]
-    monkeypatch.setattr(
-        subject.colorizer.engine, "predict", lambda batch: [(look.size, look.getpixel((0, 0))) for look in batch]
-    )
+def test_every_input_gets_its_own_output_whatever_it_was_batched_with(weights, monkeypatch):
+    tiny = Configuration("tiny", weights, "cpu", "float32", 2)
+    inputs = [Image.new("L", size, level) for level, size in enumerate([(32, 32), (64, 32)] * 3)]
+    monkeypatch.setattr(Configuration, "predict", lambda _self, batch: [(x.size, x.getpixel((0, 0))) for x in batch])
     for most in (1, 2, 16):
-        assert folder._paint(subject, looks, most) == [(look.size, level) for level, look in enumerate(looks)]
+        assert folder._predict(tiny, inputs, most) == [(x.size, level) for level, x in enumerate(inputs)]
 
 
-def test_ratio_is_that_of_the_medians_and_its_spread_that_of_the_turns():
-    row = ratio_row("title", "what", [4.0, 6.0, 20.0], [2.0, 1.0, 4.0])
-    assert row.middle == 3 and row.spread == (2, 6)
+def test_ratio_is_that_of_the_medians_and_its_spread_that_of_the_pairs():
+    result = ratio("title", "what", [4.0, 6.0, 20.0], [2.0, 1.0, 4.0])
+    assert result.middle == 3 and result.spread == (2, 6)
 
 
 def test_table_has_median_spread_and_n():
-    lines = table([Row("a title", "one", "s", [3.0, 1.0, 1234.5]), Row("another", "two", "x", [0.12345])]).splitlines()
+    lines = table(
+        [Result("a title", "one", "s", [3.0, 1.0, 1234.5]), Result("another", "two", "x", [0.12345])]
+    ).splitlines()
     assert lines[0] == "a title" and "another" in lines
     assert lines[2].split() == ["one", "3", "s", "1", "-", "1234" if "1234 " in lines[2] else "1235", "3"]
     assert lines[-1].split() == ["two", "0.123", "x", "0.123", "-", "0.123", "1"]
@@ -158,15 +170,15 @@ def test_table_has_median_spread_and_n():
 
 def test_an_untrained_network_stands_in_for_deoldifys_and_for_no_other(monkeypatch, tmp_path):
     monkeypatch.setenv("DEOLDIFY_LITE_WEIGHTS", str(tmp_path / "none here"))
-    monkeypatch.setattr(setup, "build_generator", lambda name: build_generator("lite", "resnet18"))
+    monkeypatch.setattr(configuration, "build_generator", lambda name: build_generator("lite", "resnet18"))
     state = torch.get_rng_state()
-    name, path = setup.find_or_make("deep", tmp_path)
+    name, path = configuration.find_or_make("deep", tmp_path)
     assert "untrained" in name
     assert torch.equal(torch.get_rng_state(), state)
     with torch.no_grad():
         assert load_generator(path)(torch.randn(1, 3, 64, 64)).isfinite().all()
     with pytest.raises(BadWeights):
-        setup.find_or_make("deeper", tmp_path)
+        configuration.find_or_make("deeper", tmp_path)
 
 
 # DeOldify, of which nothing is here but its shape: a grey filter in its place that makes everything red.

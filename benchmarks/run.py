@@ -1,0 +1,218 @@
+"""How fast this machine colorizes and trains, with how much memory, and what limits it.
+
+python benchmarks/run.py                                  engine, folder, startup, memory: some minutes on two cores
+python benchmarks/run.py engine network                   the network alone, and the operators that it spends most on
+python benchmarks/run.py deoldify --deoldify CHECKOUT     beside DeOldify, of which CHECKOUT is a clone
+python benchmarks/run.py training --training-photos PATH  a stage of training, and what loading photos costs it
+python benchmarks/run.py --json results.json              the same for programs
+
+All but training makes its photos of the samples. Other programs at work on the machine distort the results.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+if not __package__:  # run as a file: `benchmarks` lies beside the package
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from deoldify_lite.cli import Device, script
+from deoldify_lite.errors import DeoldifyError, UsageError
+
+NAMES = ("engine", "network", "folder", "memory", "startup", "deoldify", "training")
+USUAL = ("engine", "folder", "startup", "memory")
+DEOLDIFY_FACTOR = 35  # DeOldify's render factor
+PHOTO_SIZE = (1024, 768)  # whose shape the network alone works with
+
+
+def benchmark(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help=f"Of {', '.join(NAMES)}. By default {', '.join(USUAL)}, and the last two where their photos or "
+            "checkout are given.",
+        ),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="As for colorizing; may be given again. By default lite and deep; all but engine and network take the "
+            "first. Where deep is not at hand, an untrained one stands in, which is as fast."
+        ),
+    ] = None,
+    render_factor: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=2,
+            max=64,
+            help="As for colorizing; may be given again. By default what suits the weights, and for engine 35, too.",
+        ),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(help="May be given again. By default float32, and bfloat16 where it is fast."),
+    ] = None,
+    device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the network. By default one a core.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 3,
+    megapixels: Annotated[
+        list[float] | None,
+        typer.Option(min=0.001, help="Size of the photos in folders; may be given again. By default 0.8 and 12."),
+    ] = None,
+    photos: Annotated[int, typer.Option(min=1, help="How many there are in a folder.")] = 24,
+    scan: Annotated[float, typer.Option(min=0.001, help="Size of the one large photo, in megapixels.")] = 100,
+    deoldify: Annotated[
+        Path | None, typer.Option(metavar="CHECKOUT", help="A clone of DeOldify, to be measured on the same photo.")
+    ] = None,
+    deoldify_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.pth", help="ColorizeArtistic_gen.pth; without it both take the same untrained ones."
+        ),
+    ] = None,
+    training_photos: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Photos or tar archives to train on; may be given again.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Whose stage of training to measure.")] = "lite",
+    stage: Annotated[str, typer.Option(help="Name of a generator stage of that preset.")] = "64",
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training of each kind.")] = 10,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="As for training.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything to this file, too.")] = None,
+) -> None:
+    """Measure and print tables: each value the median of some measurements, with the smallest and the largest."""
+    import torch
+
+    from benchmarks.machine import describe, heading
+    from benchmarks.results import table, write_json
+    from deoldify_lite.photo.quiet import quiet_decoders
+
+    given = {"deoldify": deoldify, "training": training_photos}
+    names = names or [*USUAL, *(name for name, value in given.items() if value)]
+    if unknown := [name for name in names if name not in NAMES]:
+        raise UsageError(f"there is no benchmark {', '.join(unknown)}; choose {', '.join(NAMES)}")
+    if "deoldify" in names and deoldify is None:
+        raise UsageError("deoldify needs a clone of DeOldify: --deoldify CHECKOUT")
+    if "training" in names and not training_photos:
+        raise UsageError("training needs photos: --training-photos PATH")
+    changes = dict(change.partition("=")[::2] for change in set_ or ())
+    if threads:
+        torch.set_num_threads(threads)
+    quiet_decoders()
+    machine, results = describe(), []
+    typer.echo(heading(machine))
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            for found in measure(
+                names,
+                Path(scratch),
+                weights=weights or ("lite", "deep"),
+                render_factors=render_factor or (),
+                precisions=precision or (),
+                device=device,
+                repeats=repeats,
+                megapixels=megapixels or (0.8, 12),
+                photos=photos,
+                scan=scan,
+                deoldify=(deoldify, deoldify_weights),
+                training={
+                    **{"photos": training_photos, "preset": preset, "stage": stage},
+                    **{"changes": changes, "device": device, "steps": steps},
+                },
+            ):
+                typer.echo("\n" + table(found))
+                results += found
+    except OSError as error:
+        raise DeoldifyError(f"{error.filename}: {error.strerror} (TMPDIR names another folder for photos)") from error
+    finally:
+        if json and results:
+            write_json(json, machine, results)
+
+
+def measure(
+    names: Sequence[str],
+    scratch: Path,
+    *,
+    weights: Sequence[str],
+    render_factors: Sequence[int],
+    precisions: Sequence[str],
+    device: str,
+    repeats: int,
+    megapixels: Sequence[float],
+    photos: int,
+    scan: float,
+    deoldify: tuple[Path | None, Path | None],
+    training: dict[str, Any],
+) -> Iterator[list]:
+    """The results of each benchmark in `names`, as soon as there are some; the options are those of the command.
+
+    deoldify: checkout and weights, as `compare` takes them.   training: what `measure_training` takes.
+    """
+    from benchmarks.configuration import Configuration, find_or_make
+    from benchmarks.deoldify import check, compare
+    from benchmarks.engine import measure_engine, measure_peaks, profile_network
+    from benchmarks.folder import measure_folder
+    from benchmarks.photos import KINDS, fitted
+    from benchmarks.process import measure_memory, measure_startup
+    from deoldify_lite.device import has_fast_bfloat16, pick_device, pick_precision
+
+    if "deoldify" in names:
+        check(*deoldify)
+    device = pick_device(device)
+    precisions = precisions or ("float32", *(["bfloat16"] if has_fast_bfloat16(device) else []))
+    for precision in precisions:
+        pick_precision(device, precision)  # fails at once, not after half of the work
+    several = {"engine", "network"} & {*names}
+    generators = [find_or_make(name, scratch) for name in (weights if several else weights[:1])]
+
+    def configurations(generators: list[tuple[str, Path]], precisions: Sequence[str]) -> Iterator[Configuration]:
+        for (name, path), precision in product(generators, precisions):
+            for factor in render_factors or (None,):
+                yield Configuration(name, path, str(device), precision, factor)
+
+    first = next(configurations(generators, precisions[-1:]))
+    if "engine" in names:
+        peaks = measure_peaks(
+            device, repeats, dict.fromkeys(("bfloat16", "float32", *(p for p in precisions if p != "auto")))
+        )
+        yield peaks
+        for configuration in configurations(generators, precisions):
+            yield measure_engine(configuration, fitted(PHOTO_SIZE), repeats, peaks)
+            if not render_factors and configuration.about["render_factor"] != DEOLDIFY_FACTOR:
+                larger = replace(configuration, render_factor=DEOLDIFY_FACTOR)
+                yield measure_engine(larger, fitted(PHOTO_SIZE), repeats, peaks)
+    if "network" in names:
+        for configuration in configurations(generators, precisions[-1:]):
+            yield profile_network(configuration, fitted(PHOTO_SIZE))
+    if "deoldify" in names:
+        yield compare(
+            *deoldify,
+            scratch,
+            lite=Configuration(*generators[0]),
+            device=device,
+            precisions=precisions,
+            render_factor=(*render_factors, DEOLDIFY_FACTOR)[0],
+            repeats=repeats,
+        )
+    if "folder" in names:
+        for configuration in configurations(generators[:1], precisions):
+            for size, mode in product(megapixels, KINDS):
+                yield measure_folder(configuration, scratch, photos, size, mode, repeats)
+    if "startup" in names:
+        yield measure_startup(first, scratch, repeats)
+    if "memory" in names:
+        yield measure_memory(first, scratch, photos, max(megapixels), scan, repeats)
+    if "training" in names:
+        from benchmarks.training import measure_training
+
+        yield measure_training(scratch, **training)
+
+
+if __name__ == "__main__":
+    script(benchmark)
