@@ -21,9 +21,13 @@ class Networks:
     encoder: str = "resnet34"  # of lite: any torchvision ResNet or timm feature backbone
     pretrained: bool = True  # start the encoder from ImageNet weights
     attention: bool = True  # of lite: self-attention at an eighth of the picture's side (Zhang et al. 2018)
+    padding: str = "zeros"  # of lite, at the picture's border: zeros, or replicate
+    blur: str = "top_left"  # of lite: where the decoder's blur is padded; bottom_right suits ResNets
     start: str = ""  # start from these weights instead: lite, or a file
     frozen_statistics: bool = False  # BatchNorm keeps the means and variances that the start knows
-    critic_width: int = 256  # channels of the critic's first convolution
+    critic: str = "patch"  # patch: DeOldify's; projected: heads on pretrained features (Sauer et al. 2021)
+    critic_backbone: str = "tf_efficientnet_lite0"  # of the projected critic; pretrained if `pretrained`
+    critic_width: int = 256  # channels of the patch critic's first convolution, or of each scale of the projected one
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class GeneratorStage:
     features: float = 1.0  # factor on the feature terms; 0 trains on pixels alone, several times as fast
     window: float = 1.0  # side of the part of each crop on which features are compared; smaller is faster
     vivid: float = 1.0  # factor on loss.vivid
+    ema: float = 0.0  # decay of the averaged weights that the stage gives; 0 gives those of its last step
 
 
 @dataclass(frozen=True)
@@ -127,10 +132,11 @@ class Gan:
     lr: float = 1e-5
     critic_lr_factor: float = 5.0  # two time scales (Heusel et al. 2017)
     share: float = 0.03  # of the photos, counted in generator steps
-    critic_threshold: float = 0.65  # the generator waits until the critic's loss is under this
+    critic_threshold: float = 0.65  # the generator waits until the critic's loss is under this (hinge: 0 to about 2)
     max_critic_steps: int = 20  # ... but not for ever
-    adversarial: float = 1.0
-    feature: float = 2.0
+    adversarial: float = 1.0  # weight of the adversarial loss
+    feature: float = 2.0  # weight of the feature loss
+    adversarial_ratio: float = 0.0  # instead: size of its gradient, at the picture, beside that of the feature loss
     window: float = 1.0  # as in a generator stage
     vivid: float = 1.0  # likewise
     ema: float = 0.999  # decay of the averaged weights that are saved
@@ -166,6 +172,7 @@ class Schedule:
     weight_decay: float = 1e-3
     clip: float = 1.0  # largest norm of the gradient
     validation: float = 0.02  # share of the photos that is never trained on
+    balance: float = 1.0  # a source of n photos is sampled in proportion to n to this power; 1 is all photos alike
     seed: int = 0
 
     @property

@@ -157,8 +157,10 @@ class SameConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         down, across = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:])
-        x = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
-        return super().forward(x)
+        margins = (across // 2, across - across // 2, down // 2, down - down // 2)
+        # Not `super().forward`, which would pad by itself.
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return F.conv2d(F.pad(x, margins, mode), self.weight, self.bias, self.stride, groups=self.groups)
 
 
 def _depthwise(width: int, kernel: int, stride: int) -> nn.Conv2d:

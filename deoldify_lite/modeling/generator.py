@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from .. import color
 from ..errors import UsageError
 from .encoders import ResNetEncoder, build_encoder
-from .layers import PixelShuffle, UnetBlock, conv_layer, fit_size
+from .layers import BLURS, PixelShuffle, UnetBlock, conv_layer, fit_size, replicate_borders
+
+PADDINGS = ("zeros", "replicate")
+DEFAULTS = {"attention": True, "padding": "zeros", "blur": "top_left"}  # what a file that says nothing of them has
 
 
 class Lite(nn.Module):
@@ -33,11 +36,13 @@ class Lite(nn.Module):
     architecture = "lite"
     predicts, outputs = "chroma", 2
 
-    def __init__(self, encoder: str = "resnet34", attention: bool = True):
+    def __init__(
+        self, encoder: str = "resnet34", attention: bool = True, padding: str = "zeros", blur: str = "top_left"
+    ):
         super().__init__()
+        options = {"attention": attention, "padding": padding, "blur": blur}
         self.config = {"architecture": self.architecture, "encoder": encoder}
-        if not attention:
-            self.config["attention"] = False
+        self.config |= {name: value for name, value in options.items() if value != DEFAULTS[name]}
         body = build_encoder(encoder)
         *skips, (width, _) = body.feature_maps
         layers = [
@@ -52,11 +57,14 @@ class Lite(nn.Module):
             block_width = (up + skip) // 2 if is_last else up + skip
             # At an eighth of the picture's side there are enough places to be worth comparing, and few enough to
             # compare each with each.
-            layers.append(UnetBlock(width, up, skip, block_width, attention=attention and stride == 8))
+            has_attention = attention and stride == 8
+            layers.append(UnetBlock(width, up, skip, block_width, attention=has_attention, blur=blur))
             width = block_width
-        layers += [PixelShuffle(width, width, blur=False), nn.Identity(), nn.Conv2d(width, self.outputs, 1)]
+        layers += [PixelShuffle(width, width), nn.Identity(), nn.Conv2d(width, self.outputs, 1)]
         self.layers = nn.ModuleList(layers)
         nn.init.zeros_(self.layers[-1].bias)
+        if padding == "replicate":
+            replicate_borders(self)
 
     @property
     def encoder(self) -> nn.Module:
@@ -139,7 +147,9 @@ class DeOldify(nn.Module):
                 convs = 1
             layers.append(UnetBlock(width, up, skip, block_width, convs=convs, bn_first=False, attention=stride == 8))
             width = block_width
-        shuffle = PixelShuffle(width, width, blur=True, conv=nn.Sequential(nn.Conv2d(width, width * 4, 1), nn.ReLU()))
+        shuffle = PixelShuffle(
+            width, width, blur="top_left", conv=nn.Sequential(nn.Conv2d(width, width * 4, 1), nn.ReLU())
+        )
         cross = width + 3
         layers += [shuffle, nn.Identity(), _ResBlock(cross), nn.Conv2d(cross, 3, 1)]
         self.layers = nn.ModuleList(layers)
@@ -181,16 +191,30 @@ class _ResBlock(nn.Module):
         return x + self.layers(x)
 
 
-def build_generator(architecture: str = "lite", encoder: str = "resnet34", attention: bool = True) -> nn.Module:
-    """An untrained generator: `lite` or `lite-rgb` with any encoder, with or without self-attention, `deep` or `wide`.
+def build_generator(
+    architecture: str = "lite",
+    encoder: str = "resnet34",
+    attention: bool = True,
+    padding: str = "zeros",
+    blur: str = "top_left",
+) -> nn.Module:
+    """An untrained generator: `lite` or `lite-rgb` with the options below, or DeOldify's `deep` or `wide`.
+
+    Args:
+        attention: self-attention at an eighth of the picture's side.
+        padding: of all convolutions at the picture's border: `zeros`, or `replicate`, which repeats the border.
+        blur: side on which the decoder's blur is padded, `top_left` or `bottom_right` (`layers.PixelShuffle`): the one
+            that cancels the offset of the encoder's deep features.
 
     Raises:
         ValueError: no such architecture or encoder, or no such variant of it.
     """
+    if padding not in PADDINGS or blur not in BLURS:
+        raise UsageError(f"padding is {' or '.join(PADDINGS)}, blur {' or '.join(BLURS)}: not {padding!r}, {blur!r}")
     if lite := {"lite": Lite, "lite-rgb": LiteRGB}.get(architecture):
-        return lite(encoder, attention)
+        return lite(encoder, attention, padding, blur)
     if architecture in ("deep", "wide"):
-        if not attention:
-            raise UsageError(f"{architecture} always has self-attention; lite can do without")
+        if {"attention": attention, "padding": padding, "blur": blur} != DEFAULTS:
+            raise UsageError(f"{architecture} is as DeOldify published it; attention, padding and blur are lite's")
         return DeOldify(architecture)
     raise UsageError(f"generator {architecture!r} is unknown; choose lite, lite-rgb, deep or wide")

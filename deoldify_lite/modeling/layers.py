@@ -45,6 +45,17 @@ def add_spectral_norm(module: nn.Module) -> nn.Module:
     return module
 
 
+def replicate_borders(module: nn.Module) -> nn.Module:
+    """Have every convolution below `module`, in place, repeat the pixels of the border instead of padding with zeros.
+
+    Zeros tell a network where the border is, and it learns to paint there (Islam et al. 2020, arXiv:2001.08248).
+    """
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d) and max(child.kernel_size) > 1:
+            child.padding_mode = "replicate"
+    return module
+
+
 def freeze_statistics(module: nn.Module) -> None:
     "Let every BatchNorm below `module` go by the means and variances that it has, until `train()` is called again."
     for child in module.modules():
@@ -142,13 +153,22 @@ def _icnr_(weight: Tensor) -> None:
         weight.copy_(kernel.repeat_interleave(4, 0))
 
 
-class PixelShuffle(nn.Sequential):
-    "Sub-pixel upsampling by two, (N, inputs, H, W) -> (N, outputs, 2H, 2W); `blur` takes the checkerboard out."
+# Sides that a map is padded on before its 2x2 mean: left, right, top, bottom.
+BLURS = {"top_left": (1, 0, 1, 0), "bottom_right": (0, 1, 0, 1)}
 
-    def __init__(self, inputs: int, outputs: int, *, blur: bool, conv: nn.Module | None = None):
+
+class PixelShuffle(nn.Sequential):
+    """Sub-pixel upsampling by two, (N, inputs, H, W) -> (N, outputs, 2H, 2W).
+
+    `blur` takes the checkerboard out by a mean over 2x2 pixels, which moves the content half a pixel to the bottom
+    right where the padding is on the `top_left`, as in DeOldify, and half a pixel to the top left where it is on the
+    `bottom_right`; "" is no blur.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, blur: str = "", conv: nn.Module | None = None):
         layers = [conv or conv_layer(inputs, outputs * 4, 1), nn.PixelShuffle(2)]
         if blur:
-            layers += [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)]
+            layers += [nn.ReplicationPad2d(BLURS[blur]), nn.AvgPool2d(2, stride=1)]
         super().__init__(*layers)
         _icnr_(self[0][0].weight)
 
@@ -174,9 +194,10 @@ class UnetBlock(nn.Module):
         convs: int = 2,
         bn_first: bool = True,
         attention: bool = False,
+        blur: str = "top_left",
     ):
         super().__init__()
-        self.shuf = PixelShuffle(coarse, up, blur=True)
+        self.shuf = PixelShuffle(coarse, up, blur=blur)
         self.bn = nn.BatchNorm2d(skip)
         self.conv1 = conv_layer(up + skip, width, bn_first=bn_first)
         self.conv2 = conv_layer(width, width, bn_first=bn_first) if convs == 2 else nn.Sequential()

@@ -52,8 +52,13 @@ class WinogradConv(nn.Module):
             return self.conv(x)
         weight, of_input, of_output = self.transforms
         channels = weight.shape[1]
-        margins = (0, channels - x.shape[1], 1, 4 * across - width + 1, 1, 4 * down - height + 1)
-        padded = F.pad(x.permute(0, 2, 3, 1), margins)
+        # What lies beyond the border of 1 is of no result that is kept.
+        right, bottom = 4 * across - width, 4 * down - height
+        if self.conv.padding_mode == "zeros":
+            padded = F.pad(x.permute(0, 2, 3, 1), (0, channels - x.shape[1], 1, right + 1, 1, bottom + 1))
+        else:
+            x = F.pad(x, (1, 1, 1, 1), self.conv.padding_mode)
+            padded = F.pad(x.permute(0, 2, 3, 1), (0, channels - x.shape[1], 0, right, 0, bottom))
         out = x.new_empty(batch, 4 * down, 4 * across, self.conv.out_channels)
         rows = max(1, STRIP // (batch * across))
         for top in range(0, down, rows):
@@ -81,5 +86,5 @@ def use_winograd(network: nn.Module) -> nn.Module:
 
 def _pays(conv: nn.Conv2d) -> bool:
     plain = conv.kernel_size == (3, 3) and conv.stride == conv.padding == conv.dilation == (1, 1)
-    zeros = conv.padding_mode == "zeros" and conv.groups == 1
-    return plain and zeros and all(NARROWEST <= n <= WIDEST for n in (conv.in_channels, conv.out_channels))
+    known = conv.padding_mode in ("zeros", "replicate") and conv.groups == 1
+    return plain and known and all(NARROWEST <= n <= WIDEST for n in (conv.in_channels, conv.out_channels))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import color
 from ..schedule import CriticStage, GeneratorStage
-from .data import Pack, batch_index, jitter
+from .data import Pack, Sampler, jitter
 from .grey import clean_grey, make_grey
 from .run import Run, Stage
 from .show import show_rows
@@ -65,11 +65,12 @@ class Pairs(TrainingBatches):
         members = stage.run.split(self.photos).train
         order = torch.randperm(len(members), generator=stage.seed("share"))
         self.members = members[order[: max(1, round(len(members) * spec.share))]]
+        self.sampler = stage.sampler(self.photos, self.members)
         super().__init__(stage, spec, len(self.members))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         schedule, spec = self.stage.run.schedule, self.spec
-        index = batch_index(self.members, step, spec.batch, schedule.seed, self.stage.name)
+        index = self.sampler.batch(step, spec.batch)
         draw = self.stage.seed("batch", step)
         truth = self.photos.crops(index, spec.size, schedule.augment, draw).to(self.stage.run.device)
         truth = jitter(truth, schedule.augment, draw)
@@ -110,18 +111,17 @@ class RealAndFake(TrainingBatches):
 
     def __init__(self, stage: Stage, spec: CriticStage, generated: Pack):
         self.photos, self.generated = stage.run.pack(spec.size), generated
-        self.members = stage.run.split(self.photos).train
+        self.sampler = stage.sampler(self.photos, stage.run.split(self.photos).train, "real")
+        schedule = stage.run.schedule  # generated of a sample that is balanced already
+        self.fakes = Sampler(torch.arange(len(generated)), generated.names, 1.0, schedule.seed, f"{stage.name} fake")
         super().__init__(stage, spec, len(generated))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         run, spec = self.stage.run, self.spec
         augment = run.schedule.augment
         parts = []
-        for kind, pack, members in (
-            ("real", self.photos, self.members),
-            ("fake", self.generated, torch.arange(len(self.generated))),
-        ):
-            index = batch_index(members, step, spec.batch, run.schedule.seed, f"{self.stage.name} {kind}")
+        for kind, pack, sampler in (("real", self.photos, self.sampler), ("fake", self.generated, self.fakes)):
+            index = sampler.batch(step, spec.batch)
             parts.append(pack.crops(index, spec.size, augment, self.stage.seed(kind, step)).to(run.device))
         labels = torch.tensor([1.0, 0.0], device=run.device).repeat_interleave(spec.batch)
         return channels_last(color.normalize(torch.cat(parts))), labels[:, None]

@@ -15,6 +15,7 @@ from .. import color
 from ..device import memory_in_use
 from ..modeling.layers import freeze_statistics
 from .checkpoint import fastai_state, load_fastai_state
+from .ema import Ema
 from .errors import TrainingDiverged
 from .grey import clean_grey
 from .run import Stage, picture_grid
@@ -61,8 +62,10 @@ class ExactSteps(ForTraining):
             self.saved = time.monotonic()
 
     def save(self):
-        model, optimizer = self.learn.model.state_dict(), fastai_state(self.learn.opt)
-        self.stage.save(step=self.step + 1, model=model, optimizer=optimizer)
+        state = {"model": self.learn.model.state_dict(), "optimizer": fastai_state(self.learn.opt)}
+        if hasattr(self.learn, "average_weights"):
+            state["ema"] = self.learn.average_weights.ema.state
+        self.stage.save(step=self.step + 1, **state)
 
 
 def resume(stage: Stage, learn) -> int:
@@ -72,7 +75,21 @@ def resume(stage: Stage, learn) -> int:
         return 0
     learn.model.load_state_dict(checkpoint["model"])
     load_fastai_state(learn.opt, checkpoint["optimizer"], stage.run.device)
+    if "ema" in checkpoint:
+        learn.average_weights.ema.load(checkpoint["ema"])
     return checkpoint["step"]
+
+
+class AverageWeights(ForTraining):
+    "Keeps the average of the generator's weights over the steps, in `ema`."
+
+    order = 45  # before ExactSteps, which saves it
+
+    def __init__(self, generator: nn.Module, decay: float):
+        self.generator, self.ema = generator, Ema(generator, decay)
+
+    def after_batch(self):
+        self.ema.update(self.generator)
 
 
 class FrozenStatistics(ForTraining):

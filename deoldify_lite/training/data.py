@@ -237,15 +237,51 @@ def step_generator(seed: int, *place: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
 
 
-def batch_index(members: Tensor, step: int, batch: int, seed: int, stage: str) -> Tensor:
-    "The photos of one step: every one once in a random order, then all again in another order."
-    positions = torch.arange(step * batch, (step + 1) * batch)
-    epochs, places = positions // len(members), positions % len(members)
-    orders = {
-        int(e): torch.randperm(len(members), generator=step_generator(seed, stage, "order", int(e)))
-        for e in epochs.unique()
-    }
-    return members[torch.stack([orders[int(e)][p] for e, p in zip(epochs, places)])]
+def source_of(name: str) -> str:
+    "What a photo's name says of its source: all before its number, `rooms` of `rooms_00012.jpg`."
+    return Path(name).stem.rstrip("0123456789").rstrip("_- ")
+
+
+class Sampler:
+    """Which photos each step is made of: an order for every epoch, which follows from seed, stage and epoch alone.
+
+    With `balance` 1 an epoch has every photo once. Else a source (`source_of`) of n photos has its part of the epoch in
+    proportion to n to the power of `balance`, and goes through its own photos in ever new orders.
+    """
+
+    def __init__(self, members: Tensor, names: Sequence[str], balance: float, seed: int, stage: str):
+        self.place, self.members = (seed, stage, "order"), members
+        sources = [source_of(names[i]) for i in members.tolist()] if balance != 1 else [""] * len(members)
+        self.sources = {name: [] for name in sorted(set(sources))}
+        for member, name in zip(members.tolist(), sources):
+            self.sources[name].append(member)
+        weights = torch.tensor([float(len(photos)) ** balance for photos in self.sources.values()], dtype=torch.float64)
+        ends = (weights.cumsum(0) / weights.sum() * len(members)).round().long()
+        self.counts = dict(zip(self.sources, ends.diff(prepend=ends.new_zeros(1)).tolist()))  # of an epoch
+        self._epochs: dict[int, Tensor] = {}
+
+    def batch(self, step: int, size: int) -> Tensor:
+        "The photos of step number `step` of `size` photos."
+        positions = torch.arange(step * size, (step + 1) * size)
+        epochs, places = positions // len(self.members), positions % len(self.members)
+        return torch.stack([self._epoch(int(epoch))[place] for epoch, place in zip(epochs, places)])
+
+    def _epoch(self, epoch: int) -> Tensor:
+        if self._epochs.get(epoch) is None:
+            order = torch.cat([self._of_source(name, epoch) for name in self.sources])
+            order = order[torch.randperm(len(order), generator=step_generator(*self.place, epoch))]
+            self._epochs = {epoch - 1: self._epochs.get(epoch - 1), epoch: order}  # a batch spans two at most
+        return self._epochs[epoch]
+
+    def _of_source(self, name: str, epoch: int) -> Tensor:
+        "The photos of a source that an epoch has: the next ones of its own sequence of random orders."
+        photos, count = torch.tensor(self.sources[name]), self.counts[name]
+        first, last = epoch * count, (epoch + 1) * count
+        passes = range(first // len(photos), -(-last // len(photos)))
+        orders = [
+            photos[torch.randperm(len(photos), generator=step_generator(*self.place, name, "pass", i))] for i in passes
+        ]
+        return torch.cat([photos[:0], *orders])[first % len(photos) :][:count]
 
 
 def jitter(rgb: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:

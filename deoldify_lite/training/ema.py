@@ -22,3 +22,8 @@ class Ema:
                 self.state[key].lerp_(value, 1 - self.decay)
             else:
                 self.state[key].copy_(value)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        "Go on from the `state` of another one."
+        for key, value in state.items():
+            self.state[key].copy_(value)

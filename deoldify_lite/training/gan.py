@@ -8,12 +8,13 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -21,18 +22,17 @@ from .. import color
 from ..device import memory_in_use
 from ..errors import UsageError
 from ..files import write_atomically
-from ..modeling.generator import build_generator
 from ..modeling.layers import freeze_statistics
 from ..modeling.weights import read_safetensors, save_weights
-from .data import batch_index, jitter
+from .data import jitter
 from .ema import Ema
 from .errors import TrainingDiverged
 from .grey import make_grey
 from .inflection import RULE, Scorer, choose, draw_curve, read_rows
 from .learner import InPrecision, feature_loss
-from .losses import adversarial_loss, critic_loss
+from .losses import GAN_LOSSES
 from .run import Run, Stage, picture_grid
-from .stages import Painter, channels_last, cycle_recipe, load_critic, trainable_generator
+from .stages import Painter, channels_last, cycle_recipe, load_critic, trainable_generator, untrained_generator
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,20 @@ def only_training(network: nn.Module, *others: nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(flag)
 
 
+def shifted_views(pictures: Tensor) -> Tensor:
+    """Each picture (N, 3, S, S) mirrored or not and moved by up to an eighth, its border repeated.
+
+    What the critic sees, so that it knows no place by heart; colours stay as they are (after Zhao et al. 2020,
+    arXiv:2006.10738). Draws from torch's own generator.
+    """
+    size = pictures.shape[-1]
+    most = size // 8
+    heads = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < 0.5
+    mirrored = torch.where(heads, pictures.flip(-1), pictures)
+    top, left = torch.randint(2 * most + 1, (2,)).tolist()
+    return F.pad(mirrored, (most,) * 4, mode="replicate")[..., top : top + size, left : left + size]
+
+
 class GanPhase:
     "Both networks, both optimisers, and one step of each."
 
@@ -90,14 +104,15 @@ class GanPhase:
         rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
         decoder = [p for p in generator.parameters() if p.requires_grad]
         self.generator_opt = torch.optim.AdamW(decoder, rate, betas, weight_decay=decay)
-        self.critic_opt = torch.optim.AdamW(
-            critic.parameters(), rate * self.spec.critic_lr_factor, betas, weight_decay=decay
-        )
+        heads = [p for p in critic.parameters() if p.requires_grad]
+        self.critic_opt = torch.optim.AdamW(heads, rate * self.spec.critic_lr_factor, betas, weight_decay=decay)
+        self.critic_loss, self.adversarial_loss = GAN_LOSSES[schedule.networks.critic]
         self.ema = Ema(generator, self.spec.ema)
         self.switcher = Switcher(self.spec.critic_threshold, self.spec.max_critic_steps)
         self.generator_steps = self.all_steps = 0
         self.photos = run.pack(self.spec.size)
         self.members = run.split(self.photos).train
+        self.sampler = stage.sampler(self.photos, self.members)
 
     @property
     def rates(self) -> dict[str, float]:
@@ -132,7 +147,7 @@ class GanPhase:
         "One step of whichever network's turn it is. Returns its figures."
         self.stage.seed_globally(self.all_steps)
         draw = self.stage.seed("batch", self.all_steps)
-        index = batch_index(self.members, self.all_steps, self.spec.batch, self.schedule.seed, self.stage.name)
+        index = self.sampler.batch(self.all_steps, self.spec.batch)
         truth = self.photos.crops(index, self.spec.size, self.schedule.augment, draw).to(self.stage.run.device)
         truth = jitter(truth, self.schedule.augment, draw)
         grey = channels_last(make_grey(truth, self.schedule.grey, draw))
@@ -145,9 +160,9 @@ class GanPhase:
         with only_training(self.critic, self.generator):
             with torch.no_grad():
                 painted = self.painter.paint(grey, truth)
-            real, fake = self.judge(channels_last(torch.cat([color.normalize(truth), painted]))).chunk(2)
-            loss = critic_loss(real, fake)
-            self._learn(loss, self.critic_opt)
+            real, fake = self.judge(self._views(torch.cat([color.normalize(truth), painted]))).chunk(2)
+            loss = self.critic_loss(real, fake)
+            self._learn(loss, self.critic_opt, loss.backward)
         self.switcher.after_critic(float(loss.detach()))
         return {
             "critic/loss": loss.detach(),
@@ -161,24 +176,45 @@ class GanPhase:
             if self.schedule.networks.frozen_statistics:
                 freeze_statistics(self.generator)
             painted = channels_last(self.painter.paint(grey, truth))
-            fooling = adversarial_loss(self.judge(painted))
-            feature = self.feature_loss(painted, color.normalize(truth))
-            loss = self.spec.adversarial * fooling + self.spec.feature * feature
-            self._learn(loss, self.generator_opt)
+            # Both losses end at the picture, where their gradients can be weighed against each other.
+            picture = painted.detach().requires_grad_()
+            fooling = self.adversarial_loss(self.judge(self._views(picture)))
+            feature = self.feature_loss(picture, color.normalize(truth))
+            of_fooling, of_feature = (torch.autograd.grad(part, picture)[0] for part in (fooling, feature))
+            weight = self._adversarial_weight(of_fooling, of_feature)
+            loss = weight * fooling + self.spec.feature * feature
+            gradient = weight * of_fooling + self.spec.feature * of_feature
+            self._learn(loss, self.generator_opt, lambda: painted.backward(gradient))
         self.ema.update(self.generator)
         self.generator_steps += 1
         self.switcher.after_generator()
         parts = {f"generator/{name}": value for name, value in self.feature_loss.parts.items()}
         whole = {"generator/loss": loss, "generator/adversarial": fooling, "generator/feature_loss": feature}
+        whole["generator/adversarial_weight"] = torch.as_tensor(weight)
         return {name: value.detach() for name, value in whole.items()} | parts
 
-    def _learn(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    def _adversarial_weight(self, of_fooling: Tensor, of_feature: Tensor) -> Tensor | float:
+        """The weight of the adversarial loss: that of the schedule, or what brings its gradient to the ratio there.
+
+        Takes the gradients of both losses at the picture (VQGAN, Esser et al. 2021, arXiv:2012.09841, weighs them so at
+        the last layer).
+        """
+        if not self.spec.adversarial_ratio:
+            return self.spec.adversarial
+        return self.spec.adversarial_ratio * self.spec.feature * of_feature.norm() / (of_fooling.norm() + 1e-12)
+
+    def _views(self, pictures: Tensor) -> Tensor:
+        "What the critic sees of pictures (N, 3, S, S)."
+        views = shifted_views(pictures) if self.schedule.networks.critic == "projected" else pictures
+        return channels_last(views)
+
+    def _learn(self, loss: Tensor, optimizer: torch.optim.Optimizer, backward: Callable[[], None]) -> None:
         if not math.isfinite(float(loss.detach())):
             raise TrainingDiverged(
                 f"the loss became {float(loss.detach())} after {self.generator_steps} generator steps"
             )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        backward()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(parameters, self.schedule.clip, error_if_nonfinite=False)
         optimizer.step()
@@ -253,11 +289,8 @@ class Contenders:
         self.stage, self.phase = stage, phase
         grey, truth = run.fixed_batch(spec.size, spec.score_photos)
         self.scorer = Scorer(channels_last(grey), truth, untrained=run.schedule.loss.network == "untrained")
-        networks = run.schedule.networks
         self.network = (
-            build_generator(networks.generator, networks.encoder, networks.attention)
-            .to(run.device, memory_format=torch.channels_last)
-            .eval()
+            untrained_generator(run.schedule.networks).to(run.device, memory_format=torch.channels_last).eval()
         )
         self.scores = stage.folder / "scores.jsonl"
 

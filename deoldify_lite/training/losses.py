@@ -112,3 +112,17 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
 def adversarial_loss(fake: Tensor) -> Tensor:
     "Binary cross-entropy of the critic's logits (N, P) for generated pictures that ought to pass as real."
     return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+
+
+def hinge_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    "Hinge loss of the critic's logits (N, P): 0 where it is sure, 2 where it knows nothing (arXiv:1705.02894)."
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_adversarial_loss(fake: Tensor) -> Tensor:
+    "How far the critic's logits (N, P) for generated pictures are from passing as real."
+    return -fake.mean()
+
+
+# Of each kind of critic: its own loss, and the generator's.
+GAN_LOSSES = {"patch": (critic_loss, adversarial_loss), "projected": (hinge_critic_loss, hinge_adversarial_loss)}

@@ -21,7 +21,7 @@ from ..files import atomic_path, write_atomically
 from ..modeling.pix2pix import SPACES, UNETS, PatchGAN, Pix2Pix, init_normal_
 from ..modeling.pretrained import load_pretrained_encoder
 from ..modeling.weights import load_strictly, read_safetensors, save_weights
-from .data import batch_index, jitter
+from .data import Sampler, jitter
 from .errors import TrainingDiverged
 from .grey import clean_grey
 from .recipes import GAN_LOSSES, PIXEL_LOSSES, Recipe
@@ -110,8 +110,9 @@ class Game:
         if critic is not None:
             self.critic_opt = torch.optim.Adam(critic.train().parameters(), recipe.lr, recipe.betas)
         self.photos = run.pack(recipe.size)
-        self.members = run.split(self.photos).train
-        shown = recipe.own_presentations if recipe.presentations else recipe.epochs * len(self.members)
+        members = run.split(self.photos).train
+        self.sampler = Sampler(members, self.photos.names, 1.0, recipe.seed, stage.name)
+        shown = recipe.own_presentations if recipe.presentations else recipe.epochs * len(members)
         self.steps = max(1, round(shown / recipe.batch))
         self.done = 0
         self.sums: dict[str, float] = {}  # of each figure since it was last recorded
@@ -133,7 +134,7 @@ class Game:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         "What both networks see and what ought to be painted, in [-1, 1]: a function of the step's number."
         recipe = self.recipe
-        index = batch_index(self.members, step, recipe.batch, recipe.seed, self.stage.name)
+        index = self.sampler.batch(step, recipe.batch)
         draw = self.stage.seed("batch", step)
         truth = self.photos.crops(index, recipe.size, recipe.augment, draw).to(self.stage.run.device)
         truth = jitter(truth, recipe.augment, draw)

@@ -22,7 +22,7 @@ from ..files import write_atomically
 from ..schedule import Networks, Schedule, preset
 from ..sources import NoPhotos, list_sources, spread
 from .checkpoint import first_difference, load_checkpoint, save_checkpoint
-from .data import Pack, Split, pack, step_generator
+from .data import Pack, Sampler, Split, pack, step_generator
 from .errors import WrongCheckpoint
 from .grey import clean_grey
 from .start import content_hash, start_from, start_weights
@@ -277,6 +277,15 @@ class Stage:
     def seed(self, *place: str | int) -> torch.Generator:
         return step_generator(self.run.schedule.seed, self.name, *place)
 
+    def sampler(self, photos: Pack, members: torch.Tensor, *place: str) -> Sampler:
+        "What chooses this stage's photos out of `members`; the log tells how many an epoch has of each source."
+        schedule = self.run.schedule
+        sampler = Sampler(members, photos.names, schedule.balance, schedule.seed, " ".join((self.name, *place)))
+        if schedule.balance != 1:
+            counts = ", ".join(f"{name or 'others'} {count}" for name, count in sampler.counts.items())
+            log.info("%s: photos of an epoch by source: %s", self.name, counts)
+        return sampler
+
     def seed_globally(self, step: int) -> None:
         "For what draws from torch's own generator: dropout, initial weights."
         torch.manual_seed(int(torch.randint(2**31, (), generator=self.seed("global", step))))
@@ -293,7 +302,9 @@ def picture_grid(grey: torch.Tensor, painted: torch.Tensor, truth: torch.Tensor)
 def encoder_recipe(run: Run, upto: int) -> dict[str, Any]:
     "All that decides what the encoder stages up to number `upto` give."
     schedule = run.schedule
-    parts = {k: getattr(schedule, k) for k in ("augment", "grey", "weight_decay", "clip", "validation", "seed")}
+    parts = {
+        k: getattr(schedule, k) for k in ("augment", "grey", "weight_decay", "clip", "validation", "balance", "seed")
+    }
     return parts | {"encoder": schedule.networks.encoder, "stages": schedule.encoder_stages[: upto + 1]}
 
 
@@ -304,9 +315,11 @@ def generator_recipe(run: Run, upto: int) -> dict[str, Any]:
     networks = replace(
         schedule.networks,
         start=content_hash(start) if start else "",
-        critic_width=Networks.critic_width,  # not theirs
+        critic=Networks.critic,  # not theirs, nor are the next two
+        critic_backbone=Networks.critic_backbone,
+        critic_width=Networks.critic_width,
     )
-    keys = ("loss", "augment", "grey", "weight_decay", "clip", "validation", "seed")
+    keys = ("loss", "augment", "grey", "weight_decay", "clip", "validation", "balance", "seed")
     parts = {k: getattr(schedule, k) for k in keys}
     if schedule.encoder_stages:  # runs without any were there before there were such stages
         parts["encoder_stages"] = schedule.encoder_stages

@@ -10,7 +10,6 @@ from pathlib import Path
 import fastai.callback.hook  # noqa: F401  makes Learner.summary
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import color
@@ -19,15 +18,17 @@ from ..modeling.critic import Critic
 from ..modeling.generator import build_generator
 from ..modeling.layers import add_spectral_norm
 from ..modeling.pretrained import load_pretrained_encoder
+from ..modeling.projected_critic import ProjectedCritic
 from ..modeling.weights import load_generator, load_strictly, read_safetensors, save_weights
-from ..schedule import CriticStage
+from ..schedule import CriticStage, Networks
 from .batches import NoValidation, Pairs, RealAndFake, ValidationPairs, channels_last
-from .callbacks import FrozenStatistics, Pictures, Verdicts
+from .callbacks import AverageWeights, FrozenStatistics, Pictures, Verdicts
 from .data import open_pack, pack_photos
 from .encoder import load_warm_encoder, pretrain_encoder
 from .errors import StageMissing
 from .grey import clean_grey
 from .learner import InPrecision, StageLearner, feature_loss, fit, make_learner
+from .losses import GAN_LOSSES
 from .run import Run, Stage, generator_recipe, picture_grid
 from .start import start_weights
 
@@ -57,6 +58,12 @@ class Painter(nn.Module):
         return self(grey, color.luma(truth))
 
 
+def untrained_generator(networks: Networks) -> nn.Module:
+    "The generator that the schedule describes."
+    options = (networks.attention, networks.padding, networks.blur)
+    return build_generator(networks.generator, networks.encoder, *options)
+
+
 def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
     """The schedule's generator ready to train: spectral norm on the decoder, channels_last, on the device.
 
@@ -66,7 +73,7 @@ def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
     networks = run.schedule.networks
     weights = weights or start_weights(run.folder, networks)
     torch.manual_seed(run.schedule.seed)
-    generator = build_generator(networks.generator, networks.encoder, networks.attention)
+    generator = untrained_generator(networks)
     if weights is not None:
         load_strictly(generator, load_generator(weights).state_dict(), weights)
     elif run.schedule.encoder_stages:
@@ -108,6 +115,7 @@ def generator_learner(run: Run, i: int, weights: Path | None = None) -> StageLea
         loss,
         Pictures(stage, spec.size, painter.paint),
         *([FrozenStatistics()] if schedule.networks.frozen_statistics else []),
+        *([AverageWeights(painter.generator, spec.ema)] if spec.ema else []),
         splitter=lambda m: generator_groups(m.generator),
     )
     if spec.frozen:
@@ -132,7 +140,8 @@ def pretrain_generator(run: Run) -> Path:
             learn = generator_learner(run, i, weights)
             middle = float(np.sqrt(spec.lr * spec.lr_encoder))
             figures = fit(learn, [spec.lr_encoder, middle, spec.lr], spec.pct_start)
-            save_weights(learn.model.generator, learn.stage.weights)
+            averaged = learn.average_weights.ema.state if spec.ema else None
+            save_weights(learn.model.generator, learn.stage.weights, state=averaged)
             learn.stage.finish(**figures)
         weights = generator_stage(run, i).weights
     return weights
@@ -197,16 +206,19 @@ def cycle_recipe(run: Run, cycle: int, part: str) -> dict:
     schedule = run.schedule
     recipe = generator_recipe(run, len(schedule.generator_stages)) | {"cycle": cycle, "generate": schedule.generate}
     if part != "generate" or cycle > 1:
-        recipe |= {"critic_width": schedule.networks.critic_width, "critic_stages": schedule.critic_stages}
+        networks = schedule.networks
+        recipe |= {k: getattr(networks, k) for k in ("critic", "critic_backbone", "critic_width")}
+        recipe["critic_stages"] = schedule.critic_stages
     if part == "gan" or cycle > 1:
         recipe["gan"] = schedule.gan
     return recipe
 
 
 class CriticLoss:
-    "Binary cross-entropy of patch logits; `parts` has the critic's accuracy on real and on generated pictures."
+    "The loss of a kind of critic; `parts` has its accuracy on real and on generated pictures."
 
-    def __init__(self):
+    def __init__(self, kind: str):
+        self.loss = GAN_LOSSES[kind][0]
         self.parts: dict[str, Tensor] = {}
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -215,7 +227,7 @@ class CriticLoss:
             "accuracy_real": (logits[real] > 0).float().mean(),
             "accuracy_fake": (logits[~real] < 0).float().mean(),
         }
-        return F.binary_cross_entropy_with_logits(logits, labels.expand_as(logits))
+        return self.loss(logits[real], logits[~real])
 
 
 def critic_stage(run: Run, cycle: int, spec: CriticStage) -> Stage:
@@ -224,7 +236,13 @@ def critic_stage(run: Run, cycle: int, spec: CriticStage) -> Stage:
 
 def load_critic(run: Run, weights: Path | None) -> nn.Module:
     "The schedule's critic, fresh or from a file; a file keeps the spectral-norm vectors."
-    critic = Critic(run.schedule.networks.critic_width)
+    networks = run.schedule.networks
+    if networks.critic == "projected":
+        critic = ProjectedCritic(networks.critic_backbone, networks.critic_width)
+        if weights is None and networks.pretrained:
+            load_pretrained_encoder(critic.backbone, networks.critic_backbone)
+    else:
+        critic = Critic(networks.critic_width)
     if weights is not None:
         load_strictly(critic, read_safetensors(weights)[1], weights)
     return critic.to(run.device, memory_format=torch.channels_last)
@@ -242,7 +260,13 @@ def critic_learner(
     critic = InPrecision(load_critic(run, weights), run.precision)
     batches = RealAndFake(stage, spec, open_pack(generated).to(run.device))
     return make_learner(
-        stage, "critic", batches, NoValidation(), critic, CriticLoss(), Verdicts(stage, *batches.fixed(8), critic)
+        stage,
+        "critic",
+        batches,
+        NoValidation(),
+        critic,
+        CriticLoss(run.schedule.networks.critic),
+        Verdicts(stage, *batches.fixed(8), critic),
     )
 
 

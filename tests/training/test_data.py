@@ -13,8 +13,8 @@ from deoldify_lite.schedule import Augment
 from deoldify_lite.sources import NoPhotos, is_held_out, list_sources
 from deoldify_lite.training.data import (
     Pack,
+    Sampler,
     Split,
-    batch_index,
     is_validation,
     jitter,
     pack,
@@ -177,12 +177,30 @@ def test_few_photos_still_split():
 
 def test_every_photo_once_an_epoch():
     """... in another order each time, also where batches and epochs do not fit, and with fewer photos than a batch."""
-    members = torch.arange(10, 17)
-    index = torch.cat([batch_index(members, step, 3, 0, "stage") for step in range(14)])
+    sampler = Sampler(torch.arange(10, 17), [f"{i}.jpg" for i in range(17)], 1.0, 0, "stage")
+    index = torch.cat([sampler.batch(step, 3) for step in range(14)])
     epochs = index.reshape(6, 7)
     assert all(sorted(epoch.tolist()) == list(range(10, 17)) for epoch in epochs)
     assert len({tuple(epoch.tolist()) for epoch in epochs}) > 1
-    assert len(batch_index(torch.tensor([5]), 0, 4, 0, "stage")) == 4
+    assert len(Sampler(torch.tensor([5]), ["a.jpg"] * 6, 1.0, 0, "stage").batch(0, 4)) == 4
+
+
+def test_balanced_sources():
+    """A source of 64 photos and one of 4 at the power of a half: 4 to 1 in every epoch, each source all through before
+    any photo comes again, and every step the same for a sampler that was made anew."""
+    names = [f"rooms_{i:05}.jpg" for i in range(64)] + [f"pandas_{i}.png" for i in range(4)]
+    sampler = Sampler(torch.arange(68), names, 0.5, 0, "stage")
+    assert sampler.counts == {"pandas": 14, "rooms": 54}
+    index = torch.cat([sampler.batch(step, 4) for step in range(3 * 17)])
+    epochs = index.reshape(3, 68)
+    assert all((epoch >= 64).sum() == 14 for epoch in epochs)
+    rooms = [i for i in index.tolist() if i < 64]
+    assert sorted(rooms[54:64] + rooms[:54]) != rooms  # shuffled
+    for photo, seen in ((65, index.tolist().count(65)), (3, rooms.count(3))):
+        expected = {65: 3 * 14 / 4, 3: 3 * 54 / 64}[photo]
+        assert abs(seen - expected) <= 1
+    again = Sampler(torch.arange(68), names, 0.5, 0, "stage")
+    assert torch.equal(again.batch(40, 4), index[160:164])
 
 
 def test_random_numbers_belong_to_their_place():

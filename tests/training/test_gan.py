@@ -16,11 +16,11 @@ from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm, plain_state
 from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.schedule import preset
-from deoldify_lite.training import gan
 from deoldify_lite.training.checkpoint import first_difference, load_checkpoint, save_checkpoint
 from deoldify_lite.training.ema import Ema
 from deoldify_lite.training.errors import StageMissing, TrainingDiverged, TrainingError, WrongCheckpoint
 from deoldify_lite.training.gan import GanPhase, Switcher, train_gan, use_step
+from deoldify_lite.training.losses import GAN_LOSSES
 from deoldify_lite.training.run import Run, open_run
 from deoldify_lite.training.stages import generator_learner, trainable_generator
 
@@ -170,14 +170,14 @@ def test_10_the_average_is_of_weights_not_of_power_iteration_vectors():
 
 def test_a_nan_stops_before_it_reaches_the_weights(run, start, monkeypatch):
     """What was saved before is kept and the best of it chosen; the message says so."""
-    real = gan.adversarial_loss
+    real = GAN_LOSSES["patch"][1]
     calls = []
 
     def poisoned(fake):
         calls.append(1)
         return real(fake) * (float("nan") if len(calls) > 5 else 1)
 
-    monkeypatch.setattr(gan, "adversarial_loss", poisoned)
+    monkeypatch.setitem(GAN_LOSSES, "patch", (GAN_LOSSES["patch"][0], poisoned))
     with pytest.raises(TrainingDiverged, match="after 5 generator steps; the best generator before that"):
         train_gan(run_longer(run), 1, *start)
     folder = run.folder / "cycle-1" / "gan"
