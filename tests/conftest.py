@@ -1,30 +1,39 @@
-"""A small untrained network in place of the shipped one, so that tests need no weights and little time."""
+"""What all tests share: one thread each, small networks, and a limit on what may skip."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+from helpers.shared import shared_folder
+from helpers.skips import pytest_configure  # noqa: F401  (a hook)
+
+# Before torch is imported. Small networks gain nothing from more threads, and several workers share the processor.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Path:
     """A generator's weights: untrained, the same in every session, colours strong enough to be seen."""
-    import torch
 
-    from deoldify_lite.modeling.generator import build_generator
-    from deoldify_lite.modeling.weights import save_weights
+    def fill(folder: Path) -> None:
+        import torch
 
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        generator = build_generator("lite", "resnet18")
-        torch.nn.init.normal_(generator.layers[-1].weight, std=0.2)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(generator, path, dtype=torch.float16)
-    return path
+        from deoldify_lite.modeling.generator import build_generator
+        from deoldify_lite.modeling.weights import save_weights
+
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            generator = build_generator("lite", "resnet18")
+            torch.nn.init.normal_(generator.layers[-1].weight, std=0.2)
+        save_weights(generator, folder / "tiny.safetensors", dtype=torch.float16)
+
+    return shared_folder(tmp_path_factory, "weights", fill) / "tiny.safetensors"
 
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """Small networks gain nothing from more, and lose much where other programs are at work."""
+    """Whatever the environment says."""
     import torch
 
     threads = torch.get_num_threads()

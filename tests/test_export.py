@@ -22,6 +22,7 @@ from deoldify_lite.modeling.export import ExportRefused, LumaToChroma, export_on
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import SHIPPED, find_weights
 from deoldify_lite.samples import sample_photos
+from helpers.networks import excited
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/export.md").read_text()
@@ -38,23 +39,16 @@ def script(*arguments: str | Path):
     return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200", "TERM": "dumb"})
 
 
-def excited(generator: nn.Module) -> nn.Module:
-    """With strong colours, and with no normalisation and no bias that does nothing."""
-    draw = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, value in generator.state_dict().items():
-            if name.endswith(("bias", "running_mean", "gamma")):
-                value.copy_(torch.randn(value.shape, generator=draw) * 0.2)
-            elif name.endswith("running_var"):
-                value.copy_(torch.rand(value.shape, generator=draw) + 0.5)
-        nn.init.normal_(generator.layers[-1].weight, std=0.2, generator=draw)
-    return generator.eval()
+def colorful(generator: nn.Module) -> nn.Module:
+    """Nothing in it that does nothing, and strong colours."""
+    nn.init.normal_(generator.layers[-1].weight, std=0.2, generator=torch.Generator().manual_seed(1))
+    return excited(generator)
 
 
 @pytest.fixture(scope="module")
 def tiny() -> nn.Module:
     torch.manual_seed(0)
-    return excited(build_generator("lite", "test_resnet"))
+    return colorful(build_generator("lite", "test_resnet"))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +98,7 @@ def test_answers_as_torch_at_every_size(tiny, tiny_file, shape):
 def test_deoldifys_generators_too(tmp_path):
     """They paint RGB, of which the file gives the chroma. No weights needed: any will do to compare."""
     torch.manual_seed(0)
-    deep = excited(build_generator("deep"))
+    deep = colorful(build_generator("deep"))
     assert max(export_onnx(deep, tmp_path / "deep.onnx").values()) < 1e-4
     assert compare(tmp_path / "deep.onnx", deep, (1, 41, 64)) < 1e-4
 

@@ -13,18 +13,7 @@ from deoldify_lite import color
 from deoldify_lite.modeling.critic import Critic
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import SelfAttention, add_spectral_norm, plain_state
-
-
-def excited(module: nn.Module) -> nn.Module:
-    """With every parameter and statistic away from its start, so that nothing is the identity by accident."""
-    draw = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, value in module.state_dict().items():
-            if name.endswith(("bias", "running_mean", "gamma")):
-                value.copy_(torch.randn(value.shape, generator=draw) * 0.2)
-            elif name.endswith("running_var"):
-                value.copy_(torch.rand(value.shape, generator=draw) + 0.5)
-    return module.eval()
+from helpers.networks import excited
 
 
 @pytest.fixture(scope="module")

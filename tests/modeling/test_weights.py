@@ -1,57 +1,15 @@
-"""From files to networks: DeOldify's answers reproduced, and one clear sentence for every wrong file."""
+"""From files to networks, and one clear sentence for every wrong file."""
 
 import os
 import pickle
-import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from deoldify_lite.colorize.deoldify_colorizer import DeOldifyColorizer
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.pretrained import WeightsUnavailable, load_features, load_pretrained_encoder
 from deoldify_lite.modeling.weights import BadWeights, load_generator, read_safetensors, save_weights
-from deoldify_lite.photo import take_apart
-
-PARITY = Path(__file__).parents[3] / "shared" / "parity"
-needs_parity = pytest.mark.skipif(not PARITY.exists(), reason="the original's outputs are not on this machine")
-
-
-@pytest.fixture(scope="module", params=["deep", "wide"])
-def parity(request, tmp_path_factory) -> tuple[Path, dict]:
-    """A checkpoint in DeOldify's layout and what the original network answers with it."""
-    path = tmp_path_factory.mktemp("parity") / f"{request.param}.pth"
-    state = runpy.run_path(str(PARITY / "parity_weights.py"))["parity_state"](request.param)
-    torch.save({k: torch.from_numpy(v) for k, v in state.items()}, path)
-    return path, dict(np.load(PARITY / f"{request.param}.npz"))
-
-
-@needs_parity
-def test_answers_as_the_original(parity):
-    path, arrays = parity
-    generator = load_generator(path)
-    for size in ("176x176", "160x224"):
-        with torch.inference_mode():
-            out = generator(torch.from_numpy(arrays[f"input_{size}"])).numpy()
-        assert np.abs(out - arrays[f"output_{size}"]).max() < 1e-4
-    assert not generator.training
-
-
-@needs_parity
-@pytest.mark.parametrize("render_factor", [11, 12])
-def test_photo_pipeline_as_the_original(parity, render_factor):
-    """From photo to photo within one level, in the mode that squashes to a square."""
-    path, arrays = parity
-    colorizer = DeOldifyColorizer(path, precision="float32", render_factor=render_factor)
-    photo = Image.fromarray(arrays["photo_in"])
-    (raw,) = colorizer.engine.predict([colorizer.engine.preprocess(take_apart(photo), render_factor)])
-    raw = Image.fromarray(raw).resize(photo.size, Image.Resampling.BILINEAR)
-    for ours, name in ((raw, "raw"), (colorizer.colorize(photo), "merged")):
-        difference = np.abs(np.asarray(ours, int) - arrays[f"photo_out_rf{render_factor}_{name}"])
-        assert (difference <= 1).mean() >= 0.999
 
 
 def layout_of_deep() -> dict[str, torch.Tensor]:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from small import SMALL
 
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import preset
 from deoldify_lite.training.run import Run
+from helpers.smoke import SMALL
 
 
 @pytest.fixture(scope="session")

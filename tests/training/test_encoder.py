@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
-from small import SMALL
 from typer.testing import CliRunner
 
 from deoldify_lite.cli import app
@@ -16,6 +15,7 @@ from deoldify_lite.training.encoder import Hints, Student, encoder_learner, pret
 from deoldify_lite.training.errors import StageMissing
 from deoldify_lite.training.run import Run
 from deoldify_lite.training.stages import trainable_generator
+from helpers.smoke import SMALL
 
 STAGES = (
     "[{name: a, teacher: test_efficientnet, size: 32, batch: 4, lr: 3.0e-3, epochs: 4},"

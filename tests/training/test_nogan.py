@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import SMALL
 from typer.testing import CliRunner
 
 from deoldify_lite.cli import app
@@ -19,6 +18,7 @@ from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.training.data import is_validation
 from deoldify_lite.training.nogan import run_nogan
+from helpers.smoke import SMALL
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "nogan.py"
 CHANGES = [f"--set={field}={value}" for field, value in SMALL.items()]

@@ -26,9 +26,8 @@ def read(run: Run, stage: str):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, photos) -> Run:
     """A run through all stages, with GAN phase long enough for three scores."""
-    from small import SMALL
-
     from deoldify_lite.schedule import preset
+    from helpers.smoke import SMALL
 
     schedule = preset("smoke").override(SMALL | {"gan.share": "1.5"})
     run = Run(tmp_path_factory.mktemp("tensorboard") / "run", schedule, (photos,), device="cpu")
