@@ -1,4 +1,4 @@
-"""Write the comparison table of the docs from the figures that scripts/evaluate.py measured, and from nothing else.
+"""Write the comparison table of the docs from the scores that scripts/evaluate.py measured, and from nothing else.
 
 python scripts/compare.py runs/evaluation/metrics.json [MORE...]     into docs/comparison.md
 """
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import USAGE, fail, script
+from deoldify_lite.cli import script
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -19,24 +19,14 @@ def compare(
         DOCS / "comparison.md"
     ),
     apart: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Beside the others but no rival of theirs: never bold.")
+        list[str] | None, typer.Option(metavar="NAME", help="Listed with the others, but never marked as the best.")
     ] = None,
-    published: Annotated[Path, typer.Option(help="Figures of others, with their sources.")] = DOCS / "published.yaml",
+    published: Annotated[Path, typer.Option(help="Scores of others, with their sources.")] = DOCS / "published.yaml",
 ) -> None:
-    """Put a table of all that was judged, and of what others published, between the markers of a page."""
-    import yaml
+    """Put a table of all scored methods, and of what others published, between the markers of a page."""
+    from deoldify_lite.evaluate.comparison import write_comparison
 
-    from deoldify_lite.evaluate.comparison import NotComparable, comparison, read_subjects, write_between_markers
-    from deoldify_lite.files import write_atomically
-
-    try:
-        others = yaml.safe_load(published.read_text(encoding="utf-8"))
-        block = comparison(read_subjects(metrics), others, apart or [])
-        write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), block))
-    except NotComparable as error:
-        raise fail(str(error), USAGE) from error
-    except OSError as error:
-        raise fail(f"{error.filename}: {error.strerror}", USAGE) from error
+    write_comparison(page, metrics, published, apart or [])
     typer.echo(page)
 
 

@@ -23,7 +23,7 @@ import typer
 from deoldify_lite.cli import USAGE, Device, fail, script
 
 DOCS = Path(__file__).parent.parent / "docs"
-FIGURES = ("lpips_alex", "psnr", "colourfulness", "colourfulness_gap", "fd_vgg16")
+FIGURES = ("lpips_alex", "psnr", "colorfulness", "colorfulness_gap", "fd_vgg16")
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +46,7 @@ class Experiment:
     def figures(self) -> dict[str, Any]:
         "What was measured, or nothing yet."
         metrics = self.folder / "metrics.json"
-        return json.loads(metrics.read_text())["subjects"][-1]["figures"] if metrics.exists() else {}
+        return json.loads(metrics.read_text())["methods"][-1]["scores"] if metrics.exists() else {}
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,8 @@ def read_plan(plan: Path, runs: Path) -> tuple[Experiment, list[Question]]:
 
 def train_and_judge(experiment: Experiment, photos: Path, truths: Path, device: str) -> None:
     "What the experiment is about, then `metrics.json` in its folder, as scripts/evaluate.py writes it."
-    from deoldify_lite.device import pick_device
     from deoldify_lite.evaluate.evaluation import evaluate
     from deoldify_lite.evaluate.output import as_json
-    from deoldify_lite.evaluate.subjects import find_subjects
-    from deoldify_lite.evaluate.truths import choose_protocol, find_truths
     from deoldify_lite.files import write_atomically
 
     if experiment.figures:
@@ -120,11 +117,10 @@ def train_and_judge(experiment: Experiment, photos: Path, truths: Path, device: 
         log.warning("%s is left out: there is no run in %s", experiment.name, experiment.of)
         return
     weights = remade(experiment, device) if experiment.of else trained(experiment, photos, device)
-    protocol = choose_protocol("all", None, None)
-    found, _ = find_truths([truths])
-    subjects, _ = find_subjects([f"ours={weights}"], [], found, found, device, "auto", experiment.render_factor)
-    judged = evaluate(found, subjects, protocol, [], pick_device(device), experiment.folder.parent / "records.sqlite")
-    write_atomically(experiment.folder / "metrics.json", json.dumps(as_json(judged), indent=1) + "\n")
+    records = experiment.folder.parent / "records.sqlite"
+    factor = experiment.render_factor
+    evaluation = evaluate([truths], [f"ours={weights}"], [], records, device=device, render_factor=factor)
+    write_atomically(experiment.folder / "metrics.json", json.dumps(as_json(evaluation), indent=1) + "\n")
 
 
 def trained(experiment: Experiment, photos: Path, device: str) -> Path:
@@ -198,15 +194,15 @@ def beyond(experiment: Experiment, base: Experiment) -> list[str]:
 
 def figures_table(experiments: list[Experiment]) -> str:
     "A row for each experiment: what it cost, and its figures, or dashes where it has not been made."
-    from deoldify_lite.evaluate.comparison import markdown_table
-    from deoldify_lite.evaluate.figures import text
+    from deoldify_lite.evaluate.tables import markdown_table
+    from deoldify_lite.metrics.info import as_text
 
     rows = []
     for experiment in experiments:
         figures = experiment.figures
         presentations, seconds = cost(experiment) if figures else (None, None)
         spent = [f"{presentations:,}", f"{seconds / 60:.0f}"] if figures else ["-", "-"]
-        rows.append([experiment.name, *spent, *(text(k, figures.get(k, {}).get("value")) for k in FIGURES)])
+        rows.append([experiment.name, *spent, *(as_text(k, figures.get(k, {}).get("value")) for k in FIGURES)])
     return markdown_table(rows, FIGURES, "presentations", "minutes")
 
 

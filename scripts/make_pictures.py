@@ -14,7 +14,7 @@ from PIL import Image
 
 from deoldify_lite import Colorizer
 from deoldify_lite.cli import script
-from deoldify_lite.evaluate.subjects import split_name
+from deoldify_lite.evaluate.methods import split_name
 from deoldify_lite.files import write_atomically
 from deoldify_lite.photo.sheet import sheet
 from deoldify_lite.samples import sample_photos

@@ -85,7 +85,7 @@ def row(folder: Path, name: str) -> list[str]:
 
 
 def figures(folder: Path) -> list[str]:
-    psnr = json.loads((folder / "metrics.json").read_text())["subjects"][-1]["figures"]["psnr"]
+    psnr = json.loads((folder / "metrics.json").read_text())["methods"][-1]["scores"]["psnr"]
     return [f"{psnr['value']:.2f}"]
 
 

@@ -1,1 +1,1 @@
-"""How good are colorized pictures? Figures, kept between runs, and a report with pictures side by side."""
+"""Scores colorization methods on photos whose colours are known: metrics, records, tables and a report."""

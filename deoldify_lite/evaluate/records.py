@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..errors import DeoldifyError
 
-TABLE = """CREATE TABLE IF NOT EXISTS measured (
-    subject TEXT, measure TEXT, photo TEXT, numbers BLOB, PRIMARY KEY (subject, measure, photo)
+TABLE = """CREATE TABLE IF NOT EXISTS measurements (
+    method TEXT, measurement TEXT, photo TEXT, numbers BLOB, PRIMARY KEY (method, measurement, photo)
 ) WITHOUT ROWID"""
 
 
@@ -21,49 +21,49 @@ class BadRecords(DeoldifyError, ValueError):
 
 
 class Records:
-    """Numbers by subject (whose pictures, under which protocol), photo and measure, in an SQLite file.
+    """Numbers by method (under one protocol), measurement and photo, in an SQLite file.
 
-    What is added is there in full or not at all, also when the process is killed. Subjects, photos and measures go by
-    keys that name their content (hashes), so that changed weights or photos never meet figures of the former ones.
+    What is added is there in full or not at all, also when the process is killed. The keys of methods, measurements and
+    photos are hashes of their content, so that changed weights or photos are measured again.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        with self._telling():
+        with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             self.file = sqlite3.connect(path, timeout=60)
             with self.file:
                 self.file.execute(TABLE)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             raise BadRecords(f"{self.path}: {error}; if it is damaged, delete it and run the same again") from error
 
-    def photos(self, subject: str, measure: str) -> set[str]:
+    def photos(self, method: str, measurement: str) -> set[str]:
         "The photos that were measured."
-        with self._telling():
-            select = "SELECT photo FROM measured WHERE subject = ? AND measure = ?"
-            return {photo for (photo,) in self.file.execute(select, (subject, measure))}
+        with self._errors():
+            select = "SELECT photo FROM measurements WHERE method = ? AND measurement = ?"
+            return {photo for (photo,) in self.file.execute(select, (method, measurement))}
 
-    def add(self, subject: str, photos: Iterable[str], numbers: Mapping[str, Tensor]) -> None:
-        "Keep, for each measure, one row of numbers for each photo: (N,) or (N, C)."
+    def add(self, method: str, photos: Iterable[str], numbers: Mapping[str, Tensor]) -> None:
+        "Keep, for each measurement, one row of numbers for each photo: (N,) or (N, C)."
         photos = list(photos)
         rows = [
-            (subject, measure, photo, row.numpy().tobytes())
-            for measure, table in numbers.items()
+            (method, measurement, photo, row.numpy().tobytes())
+            for measurement, table in numbers.items()
             for photo, row in zip(photos, table.detach().cpu().float().reshape(len(photos), -1))
         ]
-        with self._telling(), self.file:
-            self.file.executemany("INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?)", rows)
+        with self._errors(), self.file:
+            self.file.executemany("INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?)", rows)
 
-    def read(self, subject: str, measure: str, photos: Iterable[str]) -> Tensor:
+    def read(self, method: str, measurement: str, photos: Iterable[str]) -> Tensor:
         "The numbers of these photos, in this order: (N, C)."
-        with self._telling():
-            select = "SELECT photo, numbers FROM measured WHERE subject = ? AND measure = ?"
-            found = dict(self.file.execute(select, (subject, measure)))
+        with self._errors():
+            select = "SELECT photo, numbers FROM measurements WHERE method = ? AND measurement = ?"
+            found = dict(self.file.execute(select, (method, measurement)))
         return torch.from_numpy(np.stack([np.frombuffer(found[photo], np.float32) for photo in photos]))
 
     def close(self) -> None:

@@ -9,7 +9,8 @@ import typer
 from PIL import Image
 from torch import nn
 
-from deoldify_lite.evaluate import scores
+from deoldify_lite.cli import Command
+from deoldify_lite.evaluate import measurements
 from deoldify_lite.metrics.features import FeatureNetwork
 from deoldify_lite.modeling.pretrained import WeightsUnavailable
 from deoldify_lite.samples import sample_photos
@@ -19,7 +20,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 @pytest.fixture
 def photos(tmp_path) -> Path:
-    """Six pieces of the sample photos, one of them in a subfolder, none square."""
+    """Six pieces of the sample photos, three of them in a subfolder, none square."""
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
     for name, path in sample_photos().items():
@@ -31,7 +32,7 @@ def photos(tmp_path) -> Path:
 
 
 class TinyFeatures(nn.Module):
-    """Eight numbers a picture, the same in every session."""
+    """Eight features per image, the same in every session."""
 
     def __init__(self):
         super().__init__()
@@ -45,18 +46,18 @@ class TinyFeatures(nn.Module):
 
 @pytest.fixture
 def networks(monkeypatch) -> None:
-    """A small network in VGG16's place; AlexNet, Inception and timm's cannot be had."""
+    """A small network in VGG16's place; AlexNet, Inception and timm's networks are not available."""
 
     def open_network(name: str) -> FeatureNetwork:
         if name != "vgg16":
-            raise WeightsUnavailable(f"{name} is far away")
+            raise WeightsUnavailable(f"{name} is not here")
         return FeatureNetwork(name, TinyFeatures(), "a small network")
 
     def lpips():
-        raise WeightsUnavailable("alexnet is far away")
+        raise WeightsUnavailable("alexnet is not here")
 
-    monkeypatch.setattr(scores, "open_network", open_network)
-    monkeypatch.setattr(scores, "Lpips", lpips)
+    monkeypatch.setattr(measurements, "open_network", open_network)
+    monkeypatch.setattr(measurements, "Lpips", lpips)
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def load_script(load_module):
 
     def load(name: str) -> typer.Typer:
         program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        program.command()(getattr(load_module(name), name))
+        program.command(cls=Command)(getattr(load_module(name), name))
         return program
 
     return load

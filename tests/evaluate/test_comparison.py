@@ -13,17 +13,17 @@ from deoldify_lite.evaluate.comparison import (
     END,
     NotComparable,
     comparison,
-    figures_table,
     published_table,
-    read_subjects,
+    read_methods,
     write_between_markers,
 )
+from deoldify_lite.evaluate.tables import score_table
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = yaml.safe_load((ROOT / "docs" / "published.yaml").read_text())
 
 
-def subject(name: str, kind: str = "generator", **values: float | None) -> dict:
+def method(name: str, kind: str = "generator", **values: float | None) -> dict:
     about = {
         "photos_sha256": "f" * 64,
         "n": 7,
@@ -33,18 +33,18 @@ def subject(name: str, kind: str = "generator", **values: float | None) -> dict:
         "device": "cpu",
     }
     depends_on = {**about, "versions": {"torch": "2.0"}, "network": "a network", "network_sha256": "e" * 64}
-    figures = {name: {"value": value, "depends_on": depends_on} for name, value in values.items()}
-    return {"name": name, "kind": kind, **about, "figures": figures}
+    scores = {name: {"value": value, "depends_on": depends_on} for name, value in values.items()}
+    return {"name": name, "kind": kind, **about, "scores": scores}
 
 
 METRICS = {
     "size": 256,
     "crop": "middle square",
-    "subjects": [
-        subject("truth", "photos", psnr="Infinity", lpips_alex=0.0, fid=None),
-        subject("grey", "grey", psnr=20.0, lpips_alex=0.4, fid=None),
-        subject("a", psnr=24.123, lpips_alex=0.12345, fid=None),
-        subject("b", psnr=23.0, lpips_alex=0.11111, fid=None, colourfulness_abs=33.333),
+    "methods": [
+        method("ground truth", "ground_truth", psnr="Infinity", lpips_alex=0.0, fid=None),
+        method("grayscale input", "grayscale", psnr=20.0, lpips_alex=0.4, fid=None),
+        method("a", psnr=24.123, lpips_alex=0.12345, fid=None),
+        method("b", psnr=23.0, lpips_alex=0.11111, fid=None, colorfulness_abs=33.333),
     ],
 }
 
@@ -54,17 +54,19 @@ def write(path: Path, metrics: dict) -> Path:
     return path
 
 
-def test_the_table_has_the_figures_and_marks_the_best():
-    table = figures_table(METRICS["subjects"]).splitlines()
+def test_the_table_has_the_scores_and_marks_the_best():
+    table = score_table(METRICS["methods"]).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    assert [row[0] for row in cells] == ["", "---", "grey", "a", "b", "truth"]
-    assert cells[0][1].startswith("LPIPS") and cells[0][2].startswith("PSNR") and len(cells[0]) == 3, "FID nobody has"
+    assert [row[0] for row in cells] == ["", "---", "grayscale input", "a", "b", "ground truth"]
+    assert cells[0][1].startswith("LPIPS") and cells[0][2].startswith("PSNR") and len(cells[0]) == 3, (
+        "FID, which no method has, is left out"
+    )
     assert cells[2][1:] == ["0.4000", "20.00"] and cells[5][1:] == ["0.0000", "∞"]
     assert cells[3][1:] == ["0.1235", "**24.12**"] and cells[4][1:] == ["**0.1111**", "23.00"]
 
 
-def test_published_figures_are_marked_as_about_other_photos(tmp_path):
-    text = comparison(read_subjects([write(tmp_path / "metrics.json", METRICS)]), PUBLISHED)
+def test_published_scores_are_marked_as_about_other_photos(tmp_path):
+    text = comparison(read_methods([write(tmp_path / "metrics.json", METRICS)]), PUBLISHED)
     assert "cannot be ranked" in text and "2212.11613" in text
     ddcolor = next(line for line in text.splitlines() if "DDColor-L" in line)
     assert [cell.strip() for cell in ddcolor.split("|")[2:-1]] == [
@@ -83,37 +85,37 @@ def test_published_figures_are_marked_as_about_other_photos(tmp_path):
 
 
 def test_the_published_gaps_belong_to_one_set_of_photos():
-    """Each system is as far from the same truth as its gap says: no figure was mistyped."""
+    """Each system is as far from the same ground truth as its gap says: no number was mistyped."""
     for system in PUBLISHED["systems"]:
-        assert abs(38.21 - system["colourfulness_abs"]) == pytest.approx(system["colourfulness_abs_gap"], abs=0.011), (
+        assert abs(38.21 - system["colorfulness_abs"]) == pytest.approx(system["colorfulness_abs_gap"], abs=0.011), (
             system
         )
 
 
 def test_several_files_make_one_table(tmp_path):
     more = copy.deepcopy(METRICS)
-    more["subjects"][2:] = [subject("c", psnr=30.0)]
-    found = read_subjects([write(tmp_path / "1.json", METRICS), write(tmp_path / "2.json", more)])
-    assert [s["name"] for s in found] == ["truth", "grey", "a", "b", "c"]
+    more["methods"][2:] = [method("c", psnr=30.0)]
+    found = read_methods([write(tmp_path / "1.json", METRICS), write(tmp_path / "2.json", more)])
+    assert [s["name"] for s in found] == ["ground truth", "grayscale input", "a", "b", "c"]
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m["subjects"][0].update(photos_sha256="0" * 64), "other photos"),
-        (lambda m: m["subjects"][2].update(photos_sha256="0" * 64), "another 'a'"),
-        (lambda m: m["subjects"][2].update(render_factor=16), "another 'a'"),
-        (lambda m: m["subjects"].pop(0), "not a metrics.json"),
+        (lambda m: m["methods"][0].update(photos_sha256="0" * 64), "other photos"),
+        (lambda m: m["methods"][2].update(photos_sha256="0" * 64), "another 'a'"),
+        (lambda m: m["methods"][2].update(render_factor=16), "another 'a'"),
+        (lambda m: m["methods"].pop(0), "not a metrics.json"),
         (lambda m: m.update(size=128), "another size"),
-        (lambda m: m["subjects"][2].update(sha256="0" * 64), "another 'a'"),
-        (lambda m: m.pop("subjects"), "not a metrics.json"),
+        (lambda m: m["methods"][2].update(sha256="0" * 64), "another 'a'"),
+        (lambda m: m.pop("methods"), "not a metrics.json"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path, change, words):
     other = copy.deepcopy(METRICS)
     change(other)
     with pytest.raises(NotComparable, match=words):
-        read_subjects([write(tmp_path / "1.json", METRICS), write(tmp_path / "2.json", other)])
+        read_methods([write(tmp_path / "1.json", METRICS), write(tmp_path / "2.json", other)])
 
 
 def test_only_what_is_between_the_markers_changes():
@@ -141,7 +143,7 @@ def test_the_script_writes_the_page(tmp_path, load_script):
     assert page.read_text() == before
 
 
-def test_the_page_of_the_docs_has_the_published_figures_of_the_data_file():
+def test_the_page_of_the_docs_has_the_published_scores_of_the_data_file():
     page = (ROOT / "docs" / "comparison.md").read_text()
     rows = published_table([], PUBLISHED).splitlines()[2:]
     assert len(rows) == len(PUBLISHED["systems"])
@@ -149,18 +151,18 @@ def test_the_page_of_the_docs_has_the_published_figures_of_the_data_file():
         assert "".join(row.split()) in "".join(page.split()), row
 
 
-def test_who_was_judged_on_fewer_photos_says_so_and_does_not_compete(tmp_path):
-    fewer = subject("easy", psnr=40.0) | {"n": 3, "photos_sha256": "0" * 64}
-    metrics = METRICS | {"subjects": [*METRICS["subjects"], fewer]}
-    table = figures_table(read_subjects([write(tmp_path / "metrics.json", metrics)]))
+def test_a_method_with_fewer_photos_says_so_and_does_not_compete(tmp_path):
+    fewer = method("easy", psnr=40.0) | {"n": 3, "photos_sha256": "0" * 64}
+    metrics = METRICS | {"methods": [*METRICS["methods"], fewer]}
+    table = score_table(read_methods([write(tmp_path / "metrics.json", metrics)]))
     assert "easy (3 of 7 photos)" in table and "**40.00**" not in table and "**24.12**" in table
 
 
-def test_who_stands_apart_does_not_compete():
-    table = figures_table([*METRICS["subjects"], subject("c", psnr=40.0)], apart=["c"])
+def test_a_method_set_apart_does_not_compete():
+    table = score_table([*METRICS["methods"], method("c", psnr=40.0)], apart=["c"])
     assert "| 40.00 " in table and "**24.12**" in table
 
 
 def test_distances_of_any_feature_network_have_a_column():
-    table = figures_table([*METRICS["subjects"], subject("c", fd_tf_efficientnet_lite0=1.5)])
+    table = score_table([*METRICS["methods"], method("c", fd_tf_efficientnet_lite0=1.5)])
     assert "FD tf_efficientnet_lite0" in table and "1.500" in table

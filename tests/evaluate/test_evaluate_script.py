@@ -35,7 +35,7 @@ def test_table_on_stdout_report_in_the_folder(run, photos, weights, tmp_path):
     assert result.exit_code == 0, result.output
     *table, path = result.stdout.splitlines()
     assert path == str(tmp_path / "out" / "report.html")
-    assert [line.split("|")[1].strip() for line in table[2:]] == ["grey input", "tiny", "truth"]
+    assert [line.split("|")[1].strip() for line in table[2:]] == ["grayscale input", "tiny", "ground truth"]
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (metrics["n"], metrics["size"], metrics["limit"], metrics["problems"]) == (4, 64, 4, [])
 
@@ -56,7 +56,7 @@ def test_something_left_out_ends_with_1(run, photos, weights, tmp_path):
         (["gone"], 2, "gone: no such file"),
         (["--protocol", "val5k"], 2, "5000 photos at 256"),
         (["--weights", "a=lite", "--weights", "a=lite"], 2, "give them names"),
-        (["--weights", "gone.safetensors"], 3, "nothing left to judge"),
+        (["--weights", "gone.safetensors"], 3, "nothing left to score"),
         (["--device", "cuda:77"], 3, "not available"),
         (["--precision", "float8"], 2, "unknown"),
     ],
@@ -78,7 +78,7 @@ def test_damaged_records_end_with_a_sentence(run, photos, weights, tmp_path):
 def test_an_interrupt_ends_with_130(run, photos, weights, monkeypatch):
     from deoldify_lite.evaluate import evaluation
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluation, "evaluate", interrupted)
