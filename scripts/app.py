@@ -5,8 +5,8 @@ python scripts/app.py --host 0.0.0.0            for others, too
 python scripts/app.py --weights runs/nogan/generator.safetensors
 """
 
-from deoldify_lite.app.server import serve
-from deoldify_lite.cli import script
+from deoldify_lite.cli.app import app
+from deoldify_lite.cli.common import script
 
 if __name__ == "__main__":
-    script(serve)
+    script(app)

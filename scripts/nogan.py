@@ -6,7 +6,8 @@ python scripts/nogan.py --preset smoke --photos PATH --run /tmp/smoke
 python scripts/nogan.py --set gan.lr=2e-5 --repeats 3    change the schedule, add cycles
 """
 
-from deoldify_lite.cli import nogan, script
+from deoldify_lite.cli.common import script
+from deoldify_lite.cli.nogan import nogan
 
 if __name__ == "__main__":
     script(nogan)

@@ -6,82 +6,8 @@ python scripts/pix2pix.py --recipe 002-lsgan-20 --photos PATH --presentations 48
 python scripts/pix2pix.py --recipe 004-instance --photos PATH --set activation=mish --set pixel=l2
 """
 
-import logging
-import sys
-import warnings
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from deoldify_lite.cli import (
-    UNAVAILABLE,
-    USAGE,
-    CheckpointSeconds,
-    Device,
-    EncoderWeights,
-    TrainingPhotos,
-    TrainingPrecision,
-    fail,
-    script,
-)
-
-
-def pix2pix(
-    recipe: Annotated[str, typer.Option(help="000, 002-unet-30, 002-vanilla-20, ..., 003, 004-batch, 004-instance.")],
-    photos: TrainingPhotos = None,
-    run: Annotated[Path, typer.Option(help="Folder in which every recipe has one of its own.")] = Path("runs/pix2pix"),
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe.")
-    ] = None,
-    presentations: Annotated[
-        int | None,
-        typer.Option(min=1, help="How many photos are shown in all, instead of the recipe's epochs; see docs."),
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures; the U-Net's depth follows.")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the recipe and where each value comes from.")] = False,
-    encoder_weights: EncoderWeights = None,
-    device: Device = "auto",
-    precision: TrainingPrecision = "auto",
-    checkpoint_seconds: CheckpointSeconds = 120,
-) -> None:
-    """Train a colorizer by the recipe of a seed document. Prints the path of its weights.
-
-    The same command goes on where it was interrupted.
-    """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated")
-    import torch
-
-    from deoldify_lite.device import DeviceUnavailable
-    from deoldify_lite.modeling.pretrained import WeightsUnavailable
-    from deoldify_lite.training import recipes
-    from deoldify_lite.training.errors import TrainingError
-    from deoldify_lite.training.pix2pix import open_recipe, train
-
-    try:
-        if wrong := [change for change in set_ or () if "=" not in change]:
-            raise ValueError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance pixel=l2")
-        chosen = recipes.recipe(recipe)
-        chosen = chosen.sized(size) if size else chosen
-        chosen = replace(chosen, presentations=presentations or 0)
-        chosen = chosen.override(dict(change.split("=", 1) for change in set_ or ()))
-        if show:
-            typer.echo(recipes.describe(chosen))
-            return
-        settings = {"device": device, "precision": precision, "encoder_weights": encoder_weights}
-        session = open_recipe(run, chosen, tuple(photos or ()), checkpoint_seconds=checkpoint_seconds, **settings)
-        typer.echo(train(session))
-    except (DeviceUnavailable, WeightsUnavailable) as error:
-        raise fail(str(error), UNAVAILABLE) from error
-    except ValueError as error:
-        raise fail(str(error), USAGE) from error
-    except TrainingError as error:
-        raise fail(str(error), 1) from error
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise fail("out of memory: lower the batch, for instance --set batch=4, and run the same again", 1) from error
-
+from deoldify_lite.cli.common import script
+from deoldify_lite.cli.pix2pix import pix2pix
 
 if __name__ == "__main__":
     script(pix2pix)

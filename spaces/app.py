@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from deoldify_lite.app.server import serve
+from deoldify_lite.cli.app import app
 
 STORAGE = Path("/data")  # where a Space with persistent storage has it; elsewhere feedback ends with the Space
 
-serve(host="0.0.0.0", feedback=(STORAGE if STORAGE.is_dir() else Path()) / "feedback")
+app(host="0.0.0.0", feedback=(STORAGE if STORAGE.is_dir() else Path()) / "feedback")

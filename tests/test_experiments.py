@@ -1,4 +1,4 @@
-"""scripts/experiments.py on a plan of two trainings that take seconds."""
+"""tools/experiments.py on a plan of two trainings that take seconds."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import preset
 
 ROOT = Path(__file__).parent.parent
-SCRIPT = ROOT / "scripts" / "experiments.py"
+SCRIPT = ROOT / "tools" / "experiments.py"
 
 
 def run(*arguments, **variables) -> subprocess.CompletedProcess:

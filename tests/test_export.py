@@ -3,19 +3,18 @@
 import copy
 import hashlib
 import re
-import runpy
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import typer
 from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
 from deoldify_lite import Colorizer, __version__
+from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import RENDER_FACTORS
 from deoldify_lite.modeling import export as exporting
 from deoldify_lite.modeling.export import ExportRefused, LumaToChroma, export_onnx
@@ -34,9 +33,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def script(*arguments: str | Path):
-    app = typer.Typer()
-    app.command()(runpy.run_path(str(ROOT / "scripts/export.py"))["export"])
-    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200", "TERM": "dumb"})
+    return CliRunner().invoke(program, ["export", *map(str, arguments)], env={"COLUMNS": "200", "TERM": "dumb"})
 
 
 def colorful(generator: nn.Module) -> nn.Module:

@@ -1,14 +1,13 @@
 """Faces out of videos that the tests make themselves from the sample photos."""
 
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from typer import Typer
 from typer.testing import CliRunner
 
+from deoldify_lite.cli import program
 from deoldify_lite.faces import FaceDetector, FacesUnavailable, cut_out, find_people, share_out
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.sources import list_sources
@@ -16,8 +15,6 @@ from deoldify_lite.sources import list_sources
 av = pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
 pytestmark = pytest.mark.skipif(not hasattr(cv2, "CascadeClassifier"), reason="OpenCV 5 has no face detector in it")
-
-SCRIPT = Path(__file__).parents[1] / "scripts" / "extract_faces.py"
 
 
 def film(photo: Image.Image, path: Path, frames: int = 8) -> None:
@@ -50,9 +47,7 @@ def videos(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def extract():
-    program = Typer()
-    program.command()(runpy.run_path(str(SCRIPT))["extract"])
-    return lambda *arguments: CliRunner().invoke(program, [str(a) for a in arguments])
+    return lambda *arguments: CliRunner().invoke(program, ["faces", *map(str, arguments)])
 
 
 def test_frames_faces_people(videos, extract, tmp_path):

@@ -16,7 +16,7 @@ WITH_PICTURES = ("00", "04")  # stored with their outputs, which help a reader
 
 
 def load_script():
-    spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "scripts/run_notebooks.py")
+    spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "tools/run_notebooks.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -90,9 +90,9 @@ def done(place: Path) -> dict[str, int]:
 
 def nogan(place: Path, *arguments: str) -> None:
     """Go on with the run by `scripts/nogan.py`."""
-    from deoldify_lite.cli import app
+    from deoldify_lite.cli import program
 
-    result = CliRunner().invoke(app, ["nogan", "--run", str(place / "runs/notebook"), *arguments])
+    result = CliRunner().invoke(program, ["nogan", "--run", str(place / "runs/notebook"), *arguments])
     assert result.exit_code == 0, result.output
 
 

@@ -66,7 +66,7 @@ def test_photos_picked_in_colab(tmp_path, monkeypatch):
 
 def test_generators_side_by_side(tmp_path, weights):
     """One row each, the photos above and below; of a file at the render factor that was asked for."""
-    script = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "make_pictures.py"))
+    script = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "make_pictures.py"))
     script["main"](docs=tmp_path, compare=[f"ours={weights}", "lite=lite"], render_factor=2)
     with Image.open(tmp_path / "comparison.jpg") as picture:
         assert picture.height == 4 * (TEXT + 110 + 3 * MARGIN)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from deoldify_lite import cli
+from deoldify_lite.cli import program
 from deoldify_lite.colorize.folder import BadRequest, Job, find_jobs
 from deoldify_lite.colorize.shard import Shard
 
@@ -109,7 +109,7 @@ def photos(tmp_path) -> Path:
 def colorize(photos, tmp_path, weights):
     def run(*arguments, source=photos):
         small = f"-r --device=cpu --render-factor=2 --weights={weights}".split()
-        return CliRunner().invoke(cli.app, ["colorize", str(source), str(tmp_path / "out"), *small, *arguments])
+        return CliRunner().invoke(program, ["colorize", str(source), str(tmp_path / "out"), *small, *arguments])
 
     return run
 

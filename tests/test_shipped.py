@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from deoldify_lite import Colorizer, color
-from deoldify_lite.cli import app
+from deoldify_lite.cli import program
 from deoldify_lite.metrics.image import colorfulness
 from deoldify_lite.modeling.weights import SHIPPED, load_generator
 from deoldify_lite.samples import sample_photos
@@ -95,7 +95,7 @@ def test_readme_names_only_commands_and_options_that_exist():
     """Every `deoldify-lite` and `scripts/` call in the README, by its command's own help."""
     readme = (ROOT / "README.md").read_text()
     for command in ("colorize", "nogan"):
-        text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+        text = CliRunner().invoke(program, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
         known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
         script = {"colorize": "colorize_dir"}.get(command, command)
         pattern = rf"(?:deoldify-lite {command}|scripts/{script}\.py)([^\n#]*)"

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from deoldify_lite import Colorizer, cli
+from deoldify_lite import Colorizer
+from deoldify_lite.cli import program
 from deoldify_lite.colorize.folder import Job
 from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.files import TEMPORARY, remove_leftovers
@@ -43,7 +44,7 @@ def colorize(flags):
     """Run the command in this process."""
 
     def run(*arguments):
-        return CliRunner().invoke(cli.app, ["colorize", *flags, *map(str, arguments)])
+        return CliRunner().invoke(program, ["colorize", *flags, *map(str, arguments)])
 
     return run
 
@@ -282,7 +283,7 @@ def test_bad_weights_are_one_sentence_and_exit_code_3(weights, tmp_path, monkeyp
     ):
         if content is not None:
             Path(name).write_bytes(content)
-        result = CliRunner().invoke(cli.app, ["colorize", "in", "out", "--device=cpu", "--weights", name])
+        result = CliRunner().invoke(program, ["colorize", "in", "out", "--device=cpu", "--weights", name])
         assert result.exit_code == 3, name
         assert result.stdout == "" and len(result.stderr.splitlines()) == 1, name
         assert result.stderr.startswith("error: ") and name in result.stderr and sentence in result.stderr, name

@@ -1,4 +1,4 @@
-"Starts the page: options, limits, a folder of its own, and an end that leaves nothing behind."
+"Starts the page: limits, a folder of its own, and an end that leaves nothing behind."
 
 import contextlib
 import ctypes
@@ -7,13 +7,12 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from ..cli import UNAVAILABLE, USAGE, Device, fail
+from ..errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -26,32 +25,29 @@ SESSIONS = 500  # visitors whose last results are remembered, at 60 KB each; a c
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
-    weights: Annotated[
-        list[str] | None, typer.Option(help="A generator to offer before those that ship; may be given again.")
-    ] = None,
-    feedback: Annotated[Path, typer.Option(help="Folder for what people think of the results.")] = Path("feedback"),
-    max_megabytes: Annotated[int, typer.Option(min=1, help="Larger files are refused.")] = 50,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")
-    ] = 60_000_000,
-    max_photos: Annotated[int, typer.Option(min=1, help="How many photos are taken at once.")] = 30,
-    max_waiting: Annotated[int, typer.Option(min=1, help="How long the queue may be; more are asked to return.")] = 50,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    *,
+    host: str,
+    port: int,
+    weights: Sequence[str],
+    feedback: Path,
+    max_megabytes: int,
+    max_pixels: int,
+    max_photos: int,
+    max_waiting: int,
+    device: str,
+    precision: str,
 ) -> None:
-    """Colorize photos on a page in the browser.
+    """Print the page's address and serve it until the process ends; `cli/app.py` says what the options are.
 
-    Prints the page's address. Works offline; photos and results are deleted after an hour.
+    Raises:
+        Unavailable: no Gradio, no such weights or device.
+        UsageError: the address cannot be had.
     """
     if find_spec("gradio") is None:
         message = "the page needs Gradio: pip install 'deoldify_lite[app]', or pip install '.[app]' in a checkout"
-        raise fail(message, UNAVAILABLE)
+        raise Unavailable(message)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["NO_PROXY"] = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "127.0.0.1", "localhost"])
-    from ..device import DeviceUnavailable
-    from ..modeling.weights import BadWeights
     from ..photo.quiet import quiet_decoders
     from .studio import Studio, shipped
 
@@ -63,18 +59,13 @@ def serve(
         cache = folder / "cache"
         cache.mkdir()
         os.environ["GRADIO_TEMP_DIR"] = str(cache)
-        try:
-            studio = Studio([*(weights or []), *shipped()], cache, max_pixels, device, precision)
-        except (BadWeights, DeviceUnavailable) as error:
-            raise fail(str(error), UNAVAILABLE) from error
-        except ValueError as error:
-            raise fail(str(error), USAGE) from error
+        studio = Studio([*weights, *shipped()], cache, max_pixels, device, precision)
         page = _page(studio, folder, feedback, max_photos, max_waiting)
         try:
             address = _launch(page, folder, host, port, max_megabytes, max_photos * max_megabytes)
         except OSError as error:
-            raise fail(f"cannot listen on {host}:{port}; if it is in use, --port names another", USAGE) from error
-        typer.echo(address)
+            raise UsageError(f"cannot listen on {host}:{port}; if it is in use, --port names another") from error
+        print(address, flush=True)
         while True:
             time.sleep(60)
             sweep(cache)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from deoldify_lite.cli import app
+from deoldify_lite.cli import program
 from deoldify_lite.modeling.encoders import build_encoder
 from deoldify_lite.modeling.weights import read_safetensors
 from deoldify_lite.schedule import preset
@@ -86,11 +86,11 @@ def test_the_command_trains_encoder_and_generator(tmp_path, photos, teacher):
     changes = SMALL | {"networks.encoder": "test_resnet", "encoder_stages": STAGES}
     command = ["nogan", "--preset", "smoke", "--stage", "generator", "--run", str(tmp_path / "run")]
     command += ["--photos", str(photos), "--device", "cpu", *(f"--set={k}={v}" for k, v in changes.items())]
-    result = CliRunner().invoke(app, command)
+    result = CliRunner().invoke(program, command)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "run/generator.safetensors").exists()
     # Without its teacher what is done is done; a new run says what is missing.
     (teacher / "test_efficientnet.safetensors").unlink()
-    assert CliRunner().invoke(app, command).exit_code == 0
-    changed = CliRunner().invoke(app, [*command, "--set=encoder_stages.a.lr=1.0e-4"])
+    assert CliRunner().invoke(program, command).exit_code == 0
+    changed = CliRunner().invoke(program, [*command, "--set=encoder_stages.a.lr=1.0e-4"])
     assert changed.exit_code == 1 and "encoder_stages" not in changed.stdout and "lr" in changed.output

@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from deoldify_lite.cli import app
+from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.samples import sample_photos
@@ -48,7 +48,7 @@ def finished(tmp_path_factory, photos) -> Path:
     """A run folder in which every stage ran, each by its own call, two cycles."""
     folder = tmp_path_factory.mktemp("nogan") / "run"
     for stage in ("generator", "generate", "critic", "gan", "all"):
-        result = CliRunner().invoke(app, ["nogan", *command(folder, photos, "--stage", stage, "--repeats", "2")])
+        result = CliRunner().invoke(program, ["nogan", *command(folder, photos, "--stage", stage, "--repeats", "2")])
         assert result.exit_code == 0, result.output
         assert str(folder / "generator.safetensors") in result.output
     return folder
@@ -79,33 +79,33 @@ def test_the_result_colorizes(finished):
 
 def test_a_second_call_does_nothing_again(finished, photos):
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
-    result = CliRunner().invoke(app, ["nogan", "--run", str(finished)])
+    result = CliRunner().invoke(program, ["nogan", "--run", str(finished)])
     assert result.exit_code == 0, result.output
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
 
 
 def test_an_early_stage_again_does_not_undo_a_later_one(finished):
     kept = (finished / "generator.safetensors").read_bytes()
-    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--stage", "generator"])
+    result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--stage", "generator"])
     assert result.exit_code == 0, result.output
     assert (finished / "generator.safetensors").read_bytes() == kept
 
 
 def test_another_schedule_is_refused_and_harms_nothing(finished):
     kept = (finished / "schedule.yaml").read_bytes()
-    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--set", "generator_stages.a.lr=0.5"])
+    result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--set", "generator_stages.a.lr=0.5"])
     assert result.exit_code == 1
     assert "made by another schedule: stages.0.lr was 0.001 and is now 0.5" in result.output
     assert (finished / "schedule.yaml").read_bytes() == kept
 
 
 def test_the_user_may_choose_another_step(finished):
-    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--use-step", "0"])
+    result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--use-step", "0"])
     assert result.exit_code == 0, result.output
     step = load_generator(finished / "cycle-2/gan/step-000000.safetensors").state_dict()
     ours = load_generator(finished / "generator.safetensors").state_dict()
     assert all(torch.equal(v.half(), ours[k].half()) for k, v in step.items())
-    result = CliRunner().invoke(app, ["nogan", "--run", str(finished), "--use-step", "999"])
+    result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--use-step", "999"])
     assert result.exit_code == 2 and "no generator was saved at step 999" in result.output
 
 
@@ -124,7 +124,7 @@ def test_the_user_may_choose_another_step(finished):
 def test_mistakes_get_one_clear_line(tmp_path, photos, monkeypatch, arguments, code, message):
     monkeypatch.chdir(tmp_path)
     arguments = [str(photos) if a == "PHOTOS" else a for a in arguments]
-    result = CliRunner().invoke(app, ["nogan", *arguments])
+    result = CliRunner().invoke(program, ["nogan", *arguments])
     assert result.exit_code == code, result.output
     lines = [line for line in result.output.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1 and message in lines[0]

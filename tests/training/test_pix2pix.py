@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.modeling.layers import SelfAttention
 from deoldify_lite.modeling.pix2pix import PatchGAN, Pix2Pix
@@ -55,15 +55,13 @@ def opened(folder: Path, photos: Path, chosen: Recipe, **settings):
 
 @pytest.fixture
 def command(folder, photos):
-    """The script, called with arguments."""
-    from typer import Typer
-
-    program = Typer()
-    program.command()(runpy.run_path(str(ROOT / "scripts" / "pix2pix.py"))["pix2pix"])
+    """The command, called with arguments."""
 
     def call(*arguments: str, with_photos: bool = True):
         where = ["--run", str(folder), "--device", "cpu", "--precision", "float32"]
-        return CliRunner().invoke(program, [*where, *(["--photos", str(photos)] if with_photos else []), *arguments])
+        return CliRunner().invoke(
+            program, ["pix2pix", *where, *(["--photos", str(photos)] if with_photos else []), *arguments]
+        )
 
     return call
 
@@ -209,7 +207,7 @@ def test_killed_and_begun_again_gives_the_same_bits(name, folder, photos, monkey
 
 
 def test_the_script_that_trains_all_knows_all():
-    text = (ROOT / "scripts" / "baselines.sh").read_text()
+    text = (ROOT / "tools" / "baselines.sh").read_text()
     judged = next(line for line in text.splitlines() if line.startswith("equal=")).removeprefix("equal=").strip('"')
     assert sorted(judged.split()) == sorted(RECIPES)
     assert all(text.count(name) >= 2 for name in RECIPES), "trained and judged"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from deoldify_lite.cli import app
+from deoldify_lite.cli import program
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm
 from deoldify_lite.modeling.weights import BadWeights, load_generator, save_weights
@@ -85,15 +85,15 @@ def test_deoldifys_weights_do_as_well(tmp_path):
 def test_the_command(tmp_path, photos, weights):
     command = ["nogan", "--preset", "smoke", "--photos", str(photos), "--run", str(tmp_path / "run"), "--device", "cpu"]
     one = "--set=generator_stages=[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]"
-    result = CliRunner().invoke(app, [*command, one, "--start", str(weights), "--stage", "generator"])
+    result = CliRunner().invoke(program, [*command, one, "--start", str(weights), "--stage", "generator"])
     assert result.exit_code == 0, result.output
     assert load_generator(tmp_path / "run/generator.safetensors").config["encoder"] == "test_efficientnet"
 
     command[command.index("--run") + 1] = str(tmp_path / "other")
-    result = CliRunner().invoke(app, [*command, "--start", "nowhere.safetensors"])
+    result = CliRunner().invoke(program, [*command, "--start", "nowhere.safetensors"])
     assert result.exit_code == 3 and "'nowhere.safetensors': no such file" in result.output
     (tmp_path / "text.safetensors").write_text("no weights")
-    result = CliRunner().invoke(app, [*command, "--start", str(tmp_path / "text.safetensors")])
+    result = CliRunner().invoke(program, [*command, "--start", str(tmp_path / "text.safetensors")])
     assert result.exit_code == 3 and "not a safetensors file" in result.output
 
 

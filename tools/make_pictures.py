@@ -1,8 +1,8 @@
 """Make the docs' pictures from photos that come with libraries.
 
-python scripts/make_pictures.py                         before_after.jpg and options.jpg, by the weights in the package
-python scripts/make_pictures.py --card lite             lite/photos.jpg of the model card (pip install scikit-image)
-python scripts/make_pictures.py --compare NAME=WEIGHTS --compare NAME=WEIGHTS     comparison.jpg
+python tools/make_pictures.py                         before_after.jpg and options.jpg, by the weights in the package
+python tools/make_pictures.py --card lite             lite/photos.jpg of the model card (pip install scikit-image)
+python tools/make_pictures.py --compare NAME=WEIGHTS --compare NAME=WEIGHTS     comparison.jpg
 """
 
 import io
@@ -13,7 +13,7 @@ import typer
 from PIL import Image
 
 from deoldify_lite import Colorizer
-from deoldify_lite.cli import script
+from deoldify_lite.cli.common import script
 from deoldify_lite.evaluate.methods import split_name
 from deoldify_lite.files import write_atomically
 from deoldify_lite.photo.sheet import sheet

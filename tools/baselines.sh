@@ -2,7 +2,7 @@
 # Train the nine baselines (docs/baselines.md) and a generator by NoGAN, each on 6,000 presentations of photos at 64 px,
 # and judge them beside one another and `lite`: the table of docs/comparison.md.
 #
-# sh scripts/baselines.sh PHOTOS VALIDATION
+# sh tools/baselines.sh PHOTOS VALIDATION
 #
 # Into runs/nogan@6000, runs/pix2pix/RECIPE@6000 and runs/comparison; goes on where it was stopped. VALIDATION are photos
 # or a tar that no training sees: a tar in PHOTOS is not trained on if its name has "valid" in it.
@@ -13,10 +13,11 @@ set -e
 photos=${1:?PHOTOS: a folder of photos or of tar archives}
 validation=${2:?VALIDATION: photos or a tar archive to judge on}
 here=$(dirname "$0")
+scripts=$here/../scripts
 
 # Presentations: 2,450 on pixels, 1,600 on features, 500 to the critic alone, 500 and 700 to both networks in turns. With
 # so few, small batches: what counts is the number of steps.
-python "$here/nogan.py" --preset lite --photos "$photos" --run runs/nogan@6000 --set "generator_stages=[
+python "$scripts/nogan.py" --preset lite --photos "$photos" --run runs/nogan@6000 --set "generator_stages=[
     {name: pixels, size: 64, batch: 8, lr: 7.0e-4, lr_encoder: 2.0e-4, pct_start: 0.2, epochs: 0.2, features: 0.0},
     {name: features, size: 64, batch: 8, lr: 4.0e-4, lr_encoder: 1.0e-4, pct_start: 0.1, epochs: 0.13}]" \
     --set "critic_stages=[{name: '64', size: 64, batch: 16, lr: 5.0e-4, epochs: 2.0}]" \
@@ -26,7 +27,7 @@ python "$here/nogan.py" --preset lite --photos "$photos" --run runs/nogan@6000 -
 train() {
     recipe=$1
     shift
-    python "$here/pix2pix.py" --recipe "$recipe" --photos "$photos" --size 64 --presentations 6000 "$@"
+    python "$scripts/pix2pix.py" --recipe "$recipe" --photos "$photos" --size 64 --presentations 6000 "$@"
 }
 train 003
 for recipe in 002-unet-30 002-vanilla-20 002-lsgan-20 002-lsgan-30 002-low-lambda-20; do
@@ -45,7 +46,7 @@ for recipe in $equal; do
 done
 # VGG16 taught NoGAN, by its feature loss, and nobody else; EfficientNet-Lite0 taught none of them.
 judge() { # exits with 1 where a photo had to be left out
-    python "$here/evaluate.py" "$validation" --features tf_efficientnet_lite0 "$@" || [ $? -eq 1 ]
+    python "$scripts/evaluate.py" "$validation" --features tf_efficientnet_lite0 "$@" || [ $? -eq 1 ]
 }
 judge --weights "$@" --render-factor 4 --out runs/comparison/equal
 set -- "$@" lite=lite
@@ -55,7 +56,7 @@ if [ -f "$before" ]; then
 else
     judge --weights lite --out runs/comparison/lite
 fi
-python "$here/compare.py" runs/comparison/equal/metrics.json runs/comparison/lite/metrics.json --apart lite \
+python "$scripts/compare.py" runs/comparison/equal/metrics.json runs/comparison/lite/metrics.json --apart lite \
     --apart "lite, before the GAN phase"
 
 for named in "$@"; do

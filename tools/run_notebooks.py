@@ -1,8 +1,8 @@
 """Run notebooks from top to bottom, as tests/test_notebooks.py does, or store their pictures in them.
 
-python scripts/run_notebooks.py                            do all of them run? nothing in them changes
-python scripts/run_notebooks.py 00 04 --store              ... and keep their outputs, pictures as small JPEGs
-python scripts/run_notebooks.py 04 --store --set PRESET='"lite"' --set RUN='Path("../runs/lite")' --set PHOTOS='[]'
+python tools/run_notebooks.py                            do all of them run? nothing in them changes
+python tools/run_notebooks.py 00 04 --store              ... and keep their outputs, pictures as small JPEGs
+python tools/run_notebooks.py 04 --store --set PRESET='"lite"' --set RUN='Path("../runs/lite")' --set PHOTOS='[]'
 """
 
 import base64
@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from deoldify_lite.cli import USAGE, fail, script
+from deoldify_lite.cli.common import script
+from deoldify_lite.errors import UsageError
 from deoldify_lite.files import write_atomically
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -34,7 +35,7 @@ def main(
     settings = dict(change.split("=", 1) for change in set_ or [])
     paths = [p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if not numbers or p.name[:2] in numbers]
     if not paths:
-        raise fail(f"no such notebook; there are {', '.join(sorted(p.name for p in NOTEBOOKS.glob('*.ipynb')))}", USAGE)
+        raise UsageError(f"no such notebook; there are {', '.join(sorted(p.name for p in NOTEBOOKS.glob('*.ipynb')))}")
     for path in paths:
         typer.echo(path)
         executed = execute(path, settings)

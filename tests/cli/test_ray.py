@@ -1,6 +1,5 @@
 """Ray: the same results, report and exit codes as without it, by two processes that may die."""
 
-import importlib.util
 import json
 import os
 import sys
@@ -8,32 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from deoldify_lite import cli
+from deoldify_lite.cli import program
 
 pytest.importorskip("ray.data", reason="Ray is an extra")
 pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
-SCRIPT = Path(__file__).parents[1] / "scripts" / "colorize_ray.py"
 
 
 @pytest.fixture
-def script():
-    """The script as a module, that Ray takes along to its processes since they cannot import it."""
-    spec = importlib.util.spec_from_file_location("colorize_ray", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def run(script, weights):
+def run(weights):
     def run(*arguments):
-        app = typer.Typer()
-        app.command()(script.colorize)
-        return CliRunner().invoke(app, [f"--weights={weights}", "--render-factor=2", *map(str, arguments)])
+        return CliRunner().invoke(program, ["ray", f"--weights={weights}", "--render-factor=2", *map(str, arguments)])
 
     return run
 
@@ -61,7 +47,7 @@ def report_of(path: Path) -> dict[str, dict]:
 
 def test_with_two_actors_as_without(run, photos, tmp_path, weights):
     flags = [f"--weights={weights}", "--render-factor=2", "--report", str(tmp_path / "plain.jsonl"), "-r"]
-    plain = CliRunner().invoke(cli.app, ["colorize", str(photos), str(tmp_path / "out"), *flags])
+    plain = CliRunner().invoke(program, ["colorize", str(photos), str(tmp_path / "out"), *flags])
     expected = report_of(tmp_path / "plain.jsonl")
     results = {p.relative_to(tmp_path / "out"): p.read_bytes() for p in (tmp_path / "out").rglob("*.*")}
     (tmp_path / "out").rename(tmp_path / "plain")
@@ -80,16 +66,17 @@ def test_with_two_actors_as_without(run, photos, tmp_path, weights):
             assert np.abs(np.asarray(ours, int) - np.asarray(theirs)).max() <= 2, name
 
 
-def test_a_photo_that_takes_its_process_down_fails_alone(run, script, photos, tmp_path, monkeypatch):
+def test_a_photo_that_takes_its_process_down_fails_alone(run, photos, tmp_path, monkeypatch):
     """... while what is there already is skipped."""
+    from deoldify_lite.colorize.ray import Predictor
 
-    class Fragile(script.Painter):
-        def paint(self, jobs):
+    class Fragile(Predictor):
+        def predict(self, jobs):
             if any(job.input.name == "07.png" for job in jobs):
                 os._exit(1)
-            return super().paint(jobs)
+            return super().predict(jobs)
 
-    monkeypatch.setattr(script, "Painter", Fragile)
+    monkeypatch.setattr("deoldify_lite.colorize.ray.Predictor", Fragile)
     (tmp_path / "out" / "x").mkdir(parents=True)
     (tmp_path / "out" / "x" / "00.png").write_bytes(b"done before")
     (photos / "x" / "bad.jpg").unlink()

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from deoldify_lite import cli
+from deoldify_lite.cli import program
 from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
-SCRIPT = Path(__file__).parents[1] / "scripts" / "colorize_dir.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "colorize_dir.py"
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def colorize(weights):
     def run(*arguments, **options):
         small = {"weights": weights, "device": "cpu", "render_factor": 4} | options
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items() if value is not None]
-        return CliRunner().invoke(cli.app, ["colorize", *map(str, arguments), *flags])
+        return CliRunner().invoke(program, ["colorize", *map(str, arguments), *flags])
 
     return run
 
@@ -132,7 +132,7 @@ def test_a_report_on_a_full_disk(colorize, photos, tmp_path):
 
 @pytest.mark.parametrize("arguments", [(), ("in",), ("in", "out", "--strength=4"), ("in", "out", "--render-factor=1")])
 def test_wrong_arguments_are_exit_code_2(arguments):
-    result = CliRunner().invoke(cli.app, ["colorize", *arguments])
+    result = CliRunner().invoke(program, ["colorize", *arguments])
     assert result.exit_code == 2 and result.stderr and not result.stdout
 
 
@@ -157,7 +157,7 @@ def test_no_model_or_device_is_exit_code_3_and_one_sentence(colorize, photos, tm
 
 
 def test_samples(tmp_path):
-    result = CliRunner().invoke(cli.app, ["samples", str(tmp_path / "samples")])
+    result = CliRunner().invoke(program, ["samples", str(tmp_path / "samples")])
     assert result.exit_code == 0
     written = [Path(line) for line in result.stdout.splitlines()]
     assert {path.name for path in written} == set(sample_photos()) == {p.name for p in (tmp_path / "samples").iterdir()}
@@ -168,11 +168,11 @@ def test_samples(tmp_path):
 
 def test_samples_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    result = CliRunner().invoke(cli.app, ["samples", str(tmp_path / "file")])
+    result = CliRunner().invoke(program, ["samples", str(tmp_path / "file")])
     assert result.exit_code == 2 and result.stderr.startswith("error: ") and result.stdout == ""
 
     monkeypatch.setattr("deoldify_lite.samples.sample_photos", dict)
-    result = CliRunner().invoke(cli.app, ["samples", str(tmp_path / "out")])
+    result = CliRunner().invoke(program, ["samples", str(tmp_path / "out")])
     assert result.exit_code == 1 and "matplotlib" in result.stderr
 
 

@@ -1,8 +1,8 @@
 """Train and judge the short experiments of docs/experiments.yaml, and write their tables into docs/experiments.md.
 
-python scripts/experiments.py --photos PHOTOS --truths VALIDATION              all of them
-python scripts/experiments.py --photos PHOTOS --truths VALIDATION --only RGB   one
-python scripts/experiments.py                                                  the tables alone, of what is done
+python tools/experiments.py --photos PHOTOS --truths VALIDATION              all of them
+python tools/experiments.py --photos PHOTOS --truths VALIDATION --only RGB   one
+python tools/experiments.py                                                  the tables alone, of what is done
 
 Each training is scripts/nogan.py's, in a run folder of its own; what was begun goes on, what is done is not done again.
 A question that is `of` a run folder trains nothing: it is about that run's stages, or about another finish of it.
@@ -20,7 +20,8 @@ from typing import Annotated, Any
 
 import typer
 
-from deoldify_lite.cli import USAGE, Device, fail, script
+from deoldify_lite.cli.common import Device, script
+from deoldify_lite.errors import UsageError
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES = ("lpips_alex", "psnr", "colorfulness", "colorfulness_gap", "fd_vgg16")
@@ -75,9 +76,9 @@ def main(
     base, questions = read_plan(plan, runs)
     every = {e.name: e for e in [base, *(e for q in questions for e in q.experiments)]}
     if unknown := sorted(set(only or ()) - every.keys()):
-        raise fail(f"--only {unknown[0]!r}: no such experiment; there are {', '.join(every)}", USAGE)
+        raise UsageError(f"--only {unknown[0]!r}: no such experiment; there are {', '.join(every)}")
     if bool(photos) != bool(truths):
-        raise fail("--photos and --truths belong together", USAGE)
+        raise UsageError("--photos and --truths belong together")
     if photos:
         for name in only or every:
             train_and_judge(every[name], photos, truths, device)

@@ -1,0 +1,34 @@
+"""The command line `deoldify-lite`, a module for each command; `scripts/` calls the same functions.
+
+Exit codes: 0 all well, 1 some photos failed or training went wrong, 2 wrong usage, 3 no model or device,
+130 interrupted. Results go to standard output, all else to standard error. Modules import at the top what is quick to
+import, and the rest in their functions, so that help and errors come at once.
+"""
+
+import typer
+
+from . import app, colorize, export, faces, feedback, nogan, pix2pix, ray, samples
+from .common import INTERRUPTED, UNAVAILABLE, USAGE, Command, Device, fail, script  # noqa: F401
+
+program = typer.Typer(
+    help="Colour for black-and-white photographs, and the training of such colorizers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    colorize.colorize,
+    ray.ray,
+    samples.samples,
+    nogan.nogan,
+    export.export,
+    app.app,
+    feedback.feedback,
+    pix2pix.pix2pix,
+    faces.faces,
+):
+    program.command(cls=Command)(command)
+
+
+def main() -> None:
+    program()

@@ -1,0 +1,42 @@
+"""`deoldify-lite app`: the page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import Device, MaxPixels, Precision
+
+
+def app(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="A generator to offer before those that ship; may be given again.")
+    ] = None,
+    feedback: Annotated[Path, typer.Option(help="Folder for what people think of the results.")] = Path("feedback"),
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Larger files are refused.")] = 50,
+    max_pixels: MaxPixels = 60_000_000,
+    max_photos: Annotated[int, typer.Option(min=1, help="How many photos are taken at once.")] = 30,
+    max_waiting: Annotated[int, typer.Option(min=1, help="How long the queue may be; more are asked to return.")] = 50,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Colorize photos on a page in the browser.
+
+    Prints the page's address. Works offline; photos and results are deleted after an hour.
+    """
+    from ..app.server import serve
+
+    serve(
+        host=host,
+        port=port,
+        weights=weights or [],
+        feedback=feedback,
+        max_megabytes=max_megabytes,
+        max_pixels=max_pixels,
+        max_photos=max_photos,
+        max_waiting=max_waiting,
+        device=device,
+        precision=precision,
+    )

@@ -1,0 +1,84 @@
+"""What several commands have: options, how their errors end them, how one becomes a program of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from ..errors import DeoldifyError, Interrupted
+
+Weights = Annotated[
+    str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Precision = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Also the subfolders; the tree is kept.")]
+Overwrite = Annotated[bool, typer.Option(help="Do again what is already there, instead of skipping it.")]
+RenderFactor = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        max=64,
+        help="The network sees a picture of 16 times this; lower is faster. By default what suits the weights.",
+    ),
+]
+Strength = Annotated[float, typer.Option(min=0, max=3, help="0 is grey, 1 as predicted, more is louder.")]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")]
+Report = Annotated[Path | None, typer.Option(help="Append a JSON line for every photo to this file.")]
+TrainingPrecision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+TrainingPhotos = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of photos or of tar archives; may be given again. Remembered in the run folder."),
+]
+EncoderWeights = Annotated[Path | None, typer.Option(help="Pretrained encoder (safetensors), for offline use.")]
+CheckpointSeconds = Annotated[float, typer.Option(help="How often to save what a killed run goes on from.")]
+
+
+class Command(TyperCommand):
+    "A command whose errors become one line on standard error and an exit code."
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            failure = Interrupted("interrupted")
+        except DeoldifyError as error:
+            failure = error
+        typer.echo(f"error: {' '.join(str(failure).splitlines())}", err=True)
+        raise typer.Exit(failure.exit_code)
+
+
+# For the scripts of evaluate, compare and bench, until they use errors.
+USAGE, UNAVAILABLE, INTERRUPTED = 2, 3, 130
+
+
+def fail(message: str, code: int) -> typer.Exit:
+    "One line on standard error and an exit code: `raise fail(...)`."
+    typer.echo(f"error: {message}", err=True)
+    return typer.Exit(code)
+
+
+def single(command: Callable) -> typer.Typer:
+    "One command as a program of its own."
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command(cls=Command)(command)
+    return program
+
+
+def script(command: Callable) -> None:
+    "Run one command as a program of its own."
+    single(command)()
+
+
+@contextmanager
+def advice_on_memory(change: str) -> Iterator[None]:
+    "Where memory does not suffice: an error that says what to change, for instance `lower the batch`."
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise DeoldifyError(f"out of memory: {change}, and run the same again") from error
