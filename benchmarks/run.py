@@ -22,7 +22,7 @@ import typer
 if not __package__:  # run as a file: `benchmarks` lies beside the package
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from deoldify_lite.cli import Device, script
+from deoldify_lite.cli.common import Device, script
 from deoldify_lite.errors import DeoldifyError, UsageError
 
 NAMES = ("engine", "network", "folder", "memory", "startup", "deoldify", "training")

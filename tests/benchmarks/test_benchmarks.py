@@ -17,7 +17,7 @@ from benchmarks.deoldify import DeOldify, DeOldifyFailed
 from benchmarks.folder import Times
 from benchmarks.results import Result, ratio, table
 from benchmarks.run import benchmark
-from deoldify_lite.cli import Command
+from deoldify_lite.cli.common import Command
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import BadWeights, load_generator
 from deoldify_lite.samples import write_pieces
