@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import script
+from deoldify_lite.cli.common import script
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from deoldify_lite.cli import Device, script
+from deoldify_lite.cli.common import Device, script
 from deoldify_lite.errors import DeoldifyError, Interrupted
 
 LISTS = ("--weights", "--results", "--features")

@@ -8,7 +8,7 @@ import, and the rest in their functions, so that help and errors come at once.
 import typer
 
 from . import app, colorize, export, faces, feedback, nogan, pix2pix, ray, samples
-from .common import INTERRUPTED, UNAVAILABLE, USAGE, Command, Device, fail, script  # noqa: F401  for evaluate and compare
+from .common import Command
 
 program = typer.Typer(
     help="Colour for black-and-white photographs, and the training of such colorizers.",

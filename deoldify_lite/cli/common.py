@@ -51,16 +51,6 @@ class Command(TyperCommand):
         raise typer.Exit(failure.exit_code)
 
 
-# For the scripts of evaluate, compare and bench, until they use errors.
-USAGE, UNAVAILABLE, INTERRUPTED = 2, 3, 130
-
-
-def fail(message: str, code: int) -> typer.Exit:
-    "One line on standard error and an exit code: `raise fail(...)`."
-    typer.echo(f"error: {message}", err=True)
-    return typer.Exit(code)
-
-
 def single(command: Callable) -> typer.Typer:
     "One command as a program of its own."
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -369,13 +369,12 @@ def test_what_cannot_start_says_why(server, weights, options, code, sentence):
     assert done.stderr.startswith("error: ") and sentence in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_without_gradio(monkeypatch, capsys):
-    import typer
+def test_without_gradio(monkeypatch):
+    from typer.testing import CliRunner
 
     from deoldify_lite.app import server as module
+    from deoldify_lite.cli import program
 
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(typer.Exit) as stop:
-        module.serve()
-    assert stop.value.exit_code == 3
-    assert "pip install 'deoldify_lite[app]'" in capsys.readouterr().err
+    result = CliRunner().invoke(program, ["app"])
+    assert result.exit_code == 3 and "pip install 'deoldify_lite[app]'" in result.stderr

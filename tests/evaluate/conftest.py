@@ -9,7 +9,7 @@ import typer
 from PIL import Image
 from torch import nn
 
-from deoldify_lite.cli import Command
+from deoldify_lite.cli.common import Command
 from deoldify_lite.evaluate import measurements
 from deoldify_lite.metrics.features import FeatureNetwork
 from deoldify_lite.modeling.pretrained import WeightsUnavailable
