@@ -9,6 +9,21 @@ version = next(
     if line.startswith("__version__")
 )
 
+extras = {
+    "app": ["gradio"],
+    "evaluate": ["torch-fidelity"],
+    "export": ["onnx", "onnxscript", "onnxruntime"],
+    "faces": ["av", "opencv-python-headless<5"],
+    "notebooks": ["jupyterlab", "ipywidgets", "nbclient", "ipykernel", "tensorboard"],
+    "ray": ["ray[data]"],
+}
+test = [
+    *("pytest", "pytest-xdist", "filelock", "hypothesis", "ruff"),
+    *("lpips", "scikit-image"),  # to compare with
+    "playwright",  # drives the browser of the system
+    *sorted({package for packages in extras.values() for package in packages} - {"jupyterlab"}),
+]
+
 setup(
     name="deoldify_lite",
     version=version,
@@ -36,17 +51,6 @@ setup(
         "typer",
         "jinja2",
     ],
-    extras_require={
-        "test": [
-            *("pytest", "hypothesis", "ruff", "tensorboard", "nbclient", "ipykernel", "ipywidgets"),
-            *("lpips", "torch-fidelity"),  # to compare figures with
-        ],
-        "app": ["gradio"],
-        "evaluate": ["torch-fidelity"],
-        "export": ["onnx", "onnxscript", "onnxruntime"],
-        "faces": ["av", "opencv-python-headless<5"],
-        "notebooks": ["jupyterlab", "ipywidgets", "nbclient", "ipykernel", "tensorboard"],
-        "ray": ["ray[data]"],
-    },
+    extras_require=extras | {"test": test},
     entry_points={"console_scripts": ["deoldify-lite = deoldify_lite.cli:main"]},
 )

@@ -29,7 +29,7 @@ WAIT = 600 * SECONDS  # what is late on a busy machine is right all the same; on
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM:
-        pytest.skip("no Chromium here")
+        pytest.skip("the page is tested in a browser: apt-get install chromium")
     arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -255,7 +255,7 @@ def test_options(visit, grandmother):
     page.click("#options button")
     strength = page.locator("#options input[type=number]").nth(0)
     strength.wait_for()
-    assert page.locator("#options input[type=number]").nth(1).input_value() == "8"
+    assert page.locator("#options input[type=number]").nth(1).input_value() == "12"
     strength.fill("0")
     strength.press("Enter")
     colorize(page, grandmother)
@@ -278,7 +278,7 @@ def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, g
     page.wait_for_function("document.querySelector('#opinion textarea').value == ''")
     (line,) = map(json.loads, (server.feedback / "feedback.jsonl").read_text().splitlines())
     assert (line["verdict"], line["remark"], line["photo"]) == ("poor", "the hat is blue", None)
-    assert (line["model"], line["strength"], line["render_factor"]) == ("tiny", 1, 8)
+    assert (line["model"], line["strength"], line["render_factor"]) == ("tiny", 1, 12)
     assert re.fullmatch("[0-9a-f]{12}", line["sha256"]) and line["size"] == [512, 600]
     assert [path.name for path in server.feedback.iterdir()] == ["feedback.jsonl"]
 
