@@ -1,4 +1,4 @@
-"""Make photos of people from videos: faces cut out, each person in train or in test (docs/baselines.md, 004).
+"""Make photos of people from videos: faces cut out, each person in train or in test (docs/baselines.md).
 
 python scripts/extract_faces.py VIDEOS FACES       one video, or one folder of videos, in VIDEOS is one person
 """

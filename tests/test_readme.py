@@ -89,7 +89,7 @@ def test_options_of_commands_that_do_not_run_here_exist(command, place):
     assert known.returncode == 0, known.stderr
     for option in (word for word in words[2:] if word.startswith("-")):
         assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known.stdout), f"{command}: no {option}"
-    for value in re.findall(r"--(?:preset|stage|recipe) (\S+)", command):
+    for value in re.findall(r"--(?:preset|stage|config) (\S+)", command):
         assert value in known.stdout or (ROOT / "README.md").read_text().count(f"`{value}`"), f"{command}: no {value}"
 
 

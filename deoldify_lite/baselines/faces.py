@@ -1,4 +1,4 @@
-"""Faces out of videos: a way to photos of people, each of them wholly in train or wholly in test.
+"""Faces from videos: photos of people, each person with all photos in train or all in test.
 
 Frames are read with PyAV, faces found with the Haar cascade that comes inside OpenCV 4 (Viola and Jones 2001). One
 video, or one folder of videos, is one person.
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .errors import DeoldifyError, Unavailable, UsageError
-from .files import atomic_path
+from ..errors import DeoldifyError, Unavailable, UsageError
+from ..files import atomic_path
 
 VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".ts"}
 DONE, NEW, SIDES = "faces.jsonl", ".new", ("train", "test")
-DETECTION_SIDE = 640  # frames are searched at this length of their longer side: faces need no more
+DETECTION_SIDE = 640  # pixels: frames are searched at this length of their longer side
 
 
 class FacesUnavailable(Unavailable, RuntimeError):
@@ -28,7 +28,7 @@ class FacesUnavailable(Unavailable, RuntimeError):
 
 
 class NoVideos(UsageError):
-    "No videos where some were expected. The message says where was looked."
+    "No videos where some were expected. The message names the folder."
 
 
 class BadVideo(DeoldifyError, ValueError):
@@ -37,7 +37,7 @@ class BadVideo(DeoldifyError, ValueError):
 
 @dataclass
 class VideoFaces:
-    "What became of a video; `error` is empty where all went well."
+    "The result for one video; `error` is empty where all went well."
 
     video: str
     person: str
@@ -66,16 +66,16 @@ def find_people(folder: Path) -> dict[str, list[Path]]:
     return people
 
 
-def share_out(target: Path, share: float) -> dict[str, str]:
-    """Move the people in `target`/.new to train or test; `share` of all end in test, at least one if there are two.
+def assign_sides(target: Path, fraction: float) -> dict[str, str]:
+    """Move the people in `target`/.new to train or test: `fraction` of all to test, at least one if there are two.
 
-    Who is on a side already stays there; of the new ones a hash of the name decides. Returns everybody's side.
+    People who have a side keep it; for new ones a hash of the name decides. Returns everybody's side.
     """
     sides = {folder.name: side for side in SIDES for folder in (target / side).glob("*") if folder.is_dir()}
     new = [folder.name for folder in (target / NEW).glob("*")]
     new.sort(key=lambda name: hashlib.blake2b(name.encode(errors="surrogateescape")).digest())
     count = len(sides) + len(new)
-    wanted = max(1, round(share * count)) if share and count > 1 else 0
+    wanted = max(1, round(fraction * count)) if fraction and count > 1 else 0
     lacking = wanted - sum(side == "test" for side in sides.values())
     for i, name in enumerate(new):
         sides[name] = "test" if i < lacking else "train"
@@ -109,8 +109,8 @@ def read_frames(video: Path, every: float) -> Iterator[np.ndarray]:
                 if i and now < due:
                     continue
                 due = now + every - 0.5 / rate  # frames hardly ever fall on a round second
-                turns = round((getattr(frame, "rotation", 0) or 0) / 90)  # phones lie on their side
-                yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+                quarters = round((getattr(frame, "rotation", 0) or 0) / 90)  # as phones store upright videos
+                yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarters))
     except BadVideo:
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -140,8 +140,8 @@ class FaceDetector:
     def largest(self, rgb: np.ndarray) -> tuple[int, int, int] | None:
         "Left, top and side of the largest face in (H, W, 3), uint8; None where there is none."
         scale = min(1.0, DETECTION_SIDE / max(rgb.shape[:2]))
-        grey = Image.fromarray(rgb).convert("L")
-        small = grey.resize((max(1, round(grey.width * scale)), max(1, round(grey.height * scale))))
+        gray = Image.fromarray(rgb).convert("L")
+        small = gray.resize((max(1, round(gray.width * scale)), max(1, round(gray.height * scale))))
         least = max(16, round(self.smallest * scale))
         boxes = self.cascade.detectMultiScale(np.asarray(small), 1.1, 5, minSize=(least, least))
         if not len(boxes):
@@ -150,8 +150,8 @@ class FaceDetector:
         return round(left / scale), round(top / scale), round(side / scale)
 
 
-def cut_out(rgb: np.ndarray, face: tuple[int, int, int], margin: float) -> Image.Image:
-    "The square around a face, wider on each side by `margin` of it, moved or shrunk to lie inside of the picture."
+def crop(rgb: np.ndarray, face: tuple[int, int, int], margin: float) -> Image.Image:
+    "The square around a face, wider on each side by `margin` of it, moved or shrunk to lie inside the picture."
     left, top, side = face
     height, width = rgb.shape[:2]
     whole = min(round(side * (1 + 2 * margin)), height, width)
@@ -165,9 +165,8 @@ def extract_faces(
 ) -> Iterator[VideoFaces]:
     """Cut the faces out of all videos in `source`, video by video, into `target`/.new/PERSON/VIDEO-NUMBER.jpg.
 
-    From there `share_out` takes them; those of people who are on a side already go to them at once. Videos that are
-    done, and have not changed, are skipped. One that cannot be read gives an `error`; the faces from before the damage
-    stay.
+    `assign_sides` moves them from there; those of people who have a side go to it at once. Finished videos that have
+    not changed are skipped. One that cannot be read gives an `error`; the faces from before the damage stay.
 
     Raises:
         NoVideos: there are none.
@@ -198,7 +197,7 @@ def extract_faces(
 def _extract(
     video: Path, folder: Path, name: str, detector: FaceDetector, every: float, margin: float, result: VideoFaces
 ) -> None:
-    "Cut one video's faces into `folder`, in the place of those of former settings, and count them in `result`."
+    "Cut one video's faces into `folder`, replacing those of other settings, and count them in `result`."
     for old in folder.glob(f"{glob.escape(name)}-[0-9]*.jpg"):
         old.unlink()
     try:
@@ -206,7 +205,7 @@ def _extract(
             face = detector.largest(rgb)
             if face is not None:
                 with atomic_path(folder / f"{name}-{result.frames:05}.jpg") as temporary:
-                    cut_out(rgb, face, margin).save(temporary, "JPEG", quality=95)
+                    crop(rgb, face, margin).save(temporary, "JPEG", quality=95)
                 result.faces += 1
             result.frames += 1
     except BadVideo as error:
@@ -214,7 +213,7 @@ def _extract(
 
 
 def _read_done(path: Path) -> dict[str, Any]:
-    "By which settings, and in which state, each video was done."
+    "For each finished video its state and the settings that it was done with."
     if not path.exists():
         return {}
     rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}"))

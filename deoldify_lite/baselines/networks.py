@@ -1,7 +1,4 @@
-"""The pix2pix family: the U-Nets and the PatchGAN of Isola et al. (2017, arXiv:1611.07004) and their kin.
-
-They are here to be compared with: `training.pix2pix` has the recipes, docs/baselines.md where each comes from.
-"""
+"""The networks of pix2pix (Isola et al. 2017, arXiv:1611.07004): U-Nets, PatchGAN, and a colorizer around them."""
 
 from itertools import pairwise
 
@@ -11,11 +8,11 @@ from torch import Tensor, nn
 
 from .. import color
 from ..errors import UsageError
-from .generator import Lite
+from ..modeling.generator import Lite
 
 UNETS = ("isola", "lindernoren")
-SPACES = {"rgb": (3, 3), "lab": (1, 2)}  # channels that are seen, and that are painted
-AB_SCALE = 110.0  # no a and no b of a colour of sRGB is larger
+SPACES = {"rgb": (3, 3), "lab": (1, 2)}  # channels of the condition and of the prediction
+AB_SCALE = 110.0  # no a and no b of an sRGB colour is larger
 # Behind the encoder's convolutions, and behind the decoder's.
 ACTIVATIONS = {"relu": (nn.LeakyReLU, nn.ReLU), "swish": (nn.SiLU, nn.SiLU), "mish": (nn.Mish, nn.Mish)}
 # Strided convolutions of a PatchGAN by the side of the patch that each of its logits sees.
@@ -41,12 +38,11 @@ class UNet(nn.Module):
     """The U-Net of pix2pix: (N, inputs, H, W) -> (N, outputs, H, W) in (-1, 1), H and W multiples of 2**down.
 
     `down` 4x4 convolutions of stride two, 64 to 512 channels wide, and as many transposed ones, with skip connections
-    between those of one size. At 256 px and 8 down the middle is a single point.
+    between those of one size. At 256 px and 8 down the bottleneck is one pixel.
 
     Two kinds. `isola` is the paper's: dropout on the three deepest layers of the decoder. `lindernoren`, from Erik
-    Linder-Norén's PyTorch-GAN: dropout on every 512 wide layer, encoder included; instance norm without scale and
-    shift; the encoder's features reach the decoder as they are, not rectified; nearest upsampling before the last
-    convolution.
+    Linder-Norén's PyTorch-GAN: dropout on every layer of 512 channels, encoder included; instance norm without scale
+    and shift; skip connections without ReLU; nearest upsampling before the last convolution.
     """
 
     def __init__(
@@ -107,19 +103,19 @@ class UNet(nn.Module):
 
 
 class Pix2Pix(nn.Module):
-    """A colorizer that works in RGB or in Lab inside, and outside has the interface of the other generators.
+    """A generator that works in RGB or in Lab inside, with the interface of `modeling.generator` outside.
 
-    Inside, everything is in [-1, 1]: `condition` is what is seen, (N, 3, H, W) grey or (N, 1, H, W) L; `paint` gives
-    RGB (N, 3, H, W) or a and b (N, 2, H, W), which `target` also takes from a true picture.
+    Inside, everything is in [-1, 1]: `condition` is the input of both networks, grayscale (N, 3, H, W) or
+    L (N, 1, H, W); `predict` returns RGB (N, 3, H, W) or a and b (N, 2, H, W), like `target` for the ground truth.
 
     Args:
         network: a kind of `UNet`, or the name of an encoder (`encoders.build_encoder`) for a DynamicUnet.
         space: `rgb` or `lab`.
-        size: side in pixels of the pictures that it is trained on, which is also how large a colorizer shows it photos.
+        size: side in pixels of the photos in training, from which the colorizer takes its default render factor.
         down, width, norm, activation, dropout: as `UNet` takes them. A DynamicUnet has its own.
 
     Raises:
-        ValueError: no such network, space, norm or activation, or two that do not go together.
+        UsageError: no such network, space, norm or activation, or two that do not go together.
     """
 
     def __init__(
@@ -150,43 +146,43 @@ class Pix2Pix(nn.Module):
             raise UsageError(f"{network} has two outputs, a and b: it works in lab, not in {space}")
 
     def condition(self, x: Tensor) -> Tensor:
-        "What both networks see of a normalised grey picture (N, 3, H, W)."
-        grey = color.denormalize(x)
-        return grey * 2 - 1 if self.space == "rgb" else color.rgb_to_lab(grey)[:, :1] / 50 - 1
+        "The input of both networks for normalised grayscale photos (N, 3, H, W)."
+        gray = color.denormalize(x)
+        return gray * 2 - 1 if self.space == "rgb" else color.rgb_to_lab(gray)[:, :1] / 50 - 1
 
     def target(self, rgb: Tensor) -> Tensor:
-        "What ought to be painted: a true picture (N, 3, H, W) in [0, 1], or its a and b, in [-1, 1]."
+        "The target of `predict` for colour photos (N, 3, H, W) in [0, 1]."
         return rgb * 2 - 1 if self.space == "rgb" else color.rgb_to_lab(rgb)[:, 1:] / AB_SCALE
 
-    def paint(self, condition: Tensor) -> Tensor:
-        "The network's answer, in (-1, 1), to a `condition` of any height and width."
+    def predict(self, condition: Tensor) -> Tensor:
+        "The network's output, in (-1, 1), for a `condition` of any height and width."
         condition = condition.to(next(self.body.parameters()).dtype)  # Lab is exact, whatever the network is
         if isinstance(self.body, Lite):
             return 2 * self.body.chroma(color.normalize(((condition + 1) / 2).expand(-1, 3, -1, -1)))
         h, w = condition.shape[-2:]
-        return self.body(_mirrored_to(condition, self.stride))[..., :h, :w]
+        return self.body(_mirror_to(condition, self.stride))[..., :h, :w]
 
-    def picture(self, condition: Tensor, painted: Tensor) -> Tensor:
-        "RGB in [0, 1] (N, 3, H, W) of what was seen and what was painted."
+    def to_rgb(self, condition: Tensor, prediction: Tensor) -> Tensor:
+        "RGB in [0, 1] (N, 3, H, W) of a condition and a prediction or target."
         if self.space == "rgb":
-            return (painted + 1) / 2
-        return color.lab_to_rgb(torch.cat([(condition + 1) * 50, painted * AB_SCALE], 1)).clamp(0, 1)
+            return (prediction + 1) / 2
+        return color.lab_to_rgb(torch.cat([(condition + 1) * 50, prediction * AB_SCALE], 1)).clamp(0, 1)
 
     def rgb(self, x: Tensor) -> Tensor:
-        "RGB in [0, 1] of a normalised grey picture (N, 3, H, W)."
+        "RGB in [0, 1] for normalised grayscale photos (N, 3, H, W)."
         condition = self.condition(x)
-        return self.picture(condition, self.paint(condition))
+        return self.to_rgb(condition, self.predict(condition))
 
     def forward(self, x: Tensor) -> Tensor:
         return color.normalize(self.rgb(x))
 
     def chroma(self, x: Tensor) -> Tensor:
-        "Cb and Cr (N, 2, H, W), in [-0.5, 0.5], of the painted picture."
+        "Cb and Cr (N, 2, H, W), in [-0.5, 0.5], of the prediction."
         return color.chroma(self.rgb(x))
 
 
-def _mirrored_to(x: Tensor, multiple: int) -> Tensor:
-    "`x` (N, C, H, W) with sides that are multiples of `multiple`: what lacks below and to the right is mirrored in."
+def _mirror_to(x: Tensor, multiple: int) -> Tensor:
+    "`x` (N, C, H, W) padded below and to the right by mirroring until its sides are multiples of `multiple`."
     for dim in (-2, -1):
         side = x.shape[dim]
         if side % multiple:
@@ -196,12 +192,12 @@ def _mirrored_to(x: Tensor, multiple: int) -> Tensor:
 
 
 class PatchGAN(nn.Sequential):
-    """pix2pix's critic: (N, channels, H, W), what was seen beside what was painted -> logits (N, 1, h, w).
+    """pix2pix's critic: condition and prediction or target, (N, channels, H, W) -> logits (N, 1, h, w).
 
     Each logit sees `patch` x `patch` pixels: 16, 34, 70 (the paper's, 30 x 30 logits at 256 px), 142 or 286.
 
     Raises:
-        ValueError: another patch, or an unknown norm.
+        UsageError: another patch, or an unknown norm.
     """
 
     def __init__(self, channels: int, patch: int = 70, width: int = 64, norm: str = "batch"):
@@ -221,7 +217,7 @@ class PatchGAN(nn.Sequential):
 
 
 def init_normal_(network: nn.Module, std: float) -> nn.Module:
-    "Convolutions from a normal distribution around 0, norms around 1, in place; biases 0."
+    "Convolutions from a normal distribution around 0, norm weights around 1, in place; biases 0."
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, 0.0, std)

@@ -20,7 +20,6 @@ from ..errors import Unavailable
 from ..files import write_atomically
 from .generator import build_generator
 from .layers import plain_state
-from .pix2pix import Pix2Pix
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 PUBLISHED = {"deep": "ColorizeArtistic_gen.pth", "wide": "ColorizeStable_gen.pth"}
@@ -88,7 +87,11 @@ def load_generator(name_or_path: str | Path = "lite", device: str | torch.device
 
 def _build(architecture: str, **options) -> nn.Module:
     "The untrained network that a file's description speaks of."
-    return Pix2Pix(**options) if architecture == "pix2pix" else build_generator(architecture, **options)
+    if architecture == "pix2pix":
+        from ..baselines.networks import Pix2Pix  # a user of this package, so not at import
+
+        return Pix2Pix(**options)
+    return build_generator(architecture, **options)
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -1,20 +1,18 @@
-"""Faces out of videos that the tests make themselves from the sample photos."""
+"""Faces from videos, which the tests make of the sample photos."""
 
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
+from deoldify_lite.baselines.faces import FaceDetector, FacesUnavailable, assign_sides, crop, find_people
 from deoldify_lite.cli import program
-from deoldify_lite.faces import FaceDetector, FacesUnavailable, cut_out, find_people, share_out
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.sources import list_sources
-
-av = pytest.importorskip("av")
-cv2 = pytest.importorskip("cv2")
-pytestmark = pytest.mark.skipif(not hasattr(cv2, "CascadeClassifier"), reason="OpenCV 5 has no face detector in it")
 
 
 def film(photo: Image.Image, path: Path, frames: int = 8) -> None:
@@ -51,7 +49,7 @@ def extract():
 
 
 def test_frames_faces_people(videos, extract, tmp_path):
-    """Two seconds at four frames a second and one look every half second: four faces, each a square around her face."""
+    """Two seconds, four frames a second, every other one examined: four faces, each in a square picture."""
     result = extract(videos, tmp_path / "faces", "--every", "0.5")
     assert result.exit_code == 1, result.output  # a video could not be read
     assert "broken.mp4: damaged, or not a video" in result.output
@@ -107,16 +105,16 @@ def test_a_truncated_video_keeps_what_came_before(videos, extract, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "share", "in_test"), [(20, 0.1, 2), (20, 0.5, 10), (20, 0.0, 0), (2, 0.1, 1), (1, 0.5, 0), (0, 0.1, 0)]
+    ("count", "fraction", "in_test"), [(20, 0.1, 2), (20, 0.5, 10), (20, 0.0, 0), (2, 0.1, 1), (1, 0.5, 0), (0, 0.1, 0)]
 )
-def test_who_is_in_test(count, share, in_test, tmp_path):
-    """The share that was asked for, at least one of two, none of one; by name, so the same each time."""
+def test_who_is_in_test(count, fraction, in_test, tmp_path):
+    """The fraction that was asked for, at least one of two, none of one; by name, so the same each time."""
     results = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         for i in range(count):
             (folder / ".new" / f"person {i}").mkdir(parents=True)
-        results.append(share_out(folder, share))
+        results.append(assign_sides(folder, fraction))
         assert results[-1] == {p.name: p.parent.name for p in folder.glob("*/*")} and not (folder / ".new").exists()
     assert results[0] == results[1] and list(results[0].values()).count("test") == in_test
 
@@ -124,7 +122,7 @@ def test_who_is_in_test(count, share, in_test, tmp_path):
 def test_nobody_changes_sides(tmp_path):
     for place in ("test/anna", "train/bert", ".new/cleo"):
         (tmp_path / place).mkdir(parents=True)
-    assert share_out(tmp_path, 0.1) == {"anna": "test", "bert": "train", "cleo": "train"}
+    assert assign_sides(tmp_path, 0.1) == {"anna": "test", "bert": "train", "cleo": "train"}
 
 
 def test_one_video_or_one_folder_is_one_person(tmp_path):
@@ -147,7 +145,7 @@ def test_one_video_or_one_folder_is_one_person(tmp_path):
 def test_cuts_stay_inside(face, box):
     rgb = np.random.default_rng(0).integers(0, 256, (80, 100, 3), dtype=np.uint8)
     left, top, right, bottom = box
-    assert np.array_equal(np.asarray(cut_out(rgb, face, 0.5)), rgb[top:bottom, left:right])
+    assert np.array_equal(np.asarray(crop(rgb, face, 0.5)), rgb[top:bottom, left:right])
 
 
 def test_mistakes_get_one_clear_line(extract, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The networks of the pix2pix family: their shapes and sizes, what they see, and colorizing with them."""
+"""The networks of pix2pix: their shapes and sizes, their receptive fields, and colorizing with them."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from PIL import Image
 from torch import nn
 
 from deoldify_lite import color
+from deoldify_lite.baselines.networks import PATCHES, PatchGAN, Pix2Pix, UNet, init_normal_
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.modeling.generator import build_generator
-from deoldify_lite.modeling.pix2pix import PATCHES, PatchGAN, Pix2Pix, UNet, init_normal_
 from deoldify_lite.modeling.weights import BadWeights, load_generator, save_weights
 from deoldify_lite.samples import sample_photos
 
@@ -44,7 +44,7 @@ def test_parameters_are_those_of_the_table_in_004():
     assert sum(p.numel() for p in critic.parameters()) == sum(listed)
 
 
-def test_eight_down_lead_from_256_to_a_single_point():
+def test_eight_down_lead_from_256_to_one_pixel():
     seen = []
     network = UNet("isola", 1, 2, width=2).eval()
     for layer in network.down:
@@ -105,23 +105,23 @@ def test_any_size_gives_that_size(small, size):
     assert torch.allclose(cbcr, color.chroma(rgb), atol=1e-5)
 
 
-def test_what_lacks_is_mirrored_in():
+def test_sides_that_do_not_fit_are_padded_by_mirroring():
     torch.manual_seed(0)
     network = Pix2Pix("isola", down=3, width=4).eval()
     x = torch.randn(1, 1, 13, 30)
     padded = torch.from_numpy(np.pad(x.numpy(), ((0, 0), (0, 0), (0, 3), (0, 2)), mode="symmetric"))
     with torch.no_grad():
-        assert torch.allclose(network.paint(x), network.paint(padded)[..., :13, :30], atol=1e-6)
+        assert torch.allclose(network.predict(x), network.predict(padded)[..., :13, :30], atol=1e-6)
 
 
-def test_truth_survives_the_way_through_its_space(small):
-    """What is seen of a grey pixel and what ought to be painted are that pixel again; all is in [-1, 1]."""
+def test_condition_and_target_together_are_the_ground_truth(small):
+    """... and both are in [-1, 1]."""
     corners = torch.tensor([[r, g, b] for r in (0.0, 1.0) for g in (0.0, 1.0) for b in (0.0, 1.0)])
     rgb = torch.cat([torch.rand(100, 3), corners])[:, :, None, None]
-    condition = small.condition(color.normalize(rgb))  # L of a colour picture, so that nothing is lost
+    condition = small.condition(color.normalize(rgb))  # L of a colour photo, so that nothing is lost
     target = small.target(rgb)
     assert target.abs().max() <= 1 and condition.abs().max() <= 1 + 1e-5
-    assert torch.allclose(small.picture(condition, target), rgb, atol=1e-4)
+    assert torch.allclose(small.to_rgb(condition, target), rgb, atol=1e-4)
 
 
 def test_no_attention_in_the_dynamic_unet():
@@ -129,7 +129,7 @@ def test_no_attention_in_the_dynamic_unet():
     assert build_generator("lite", "test_resnet").config == {"architecture": "lite", "encoder": "test_resnet"}
 
 
-def test_first_weights():
+def test_initial_weights():
     torch.manual_seed(0)
     network = init_normal_(UNet("isola", 1, 2, width=16), 0.02)
     weights = torch.cat([p.detach().flatten() for name, p in network.named_parameters() if p.dim() == 4])

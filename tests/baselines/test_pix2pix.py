@@ -1,7 +1,8 @@
-"""The recipes of the seed documents: what they say, that they train, go on after a kill, and colorize."""
+"""The baselines: their configs are those of the documents; they train, resume after a kill, and colorize."""
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,34 +10,32 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from deoldify_lite.baselines import pix2pix
+from deoldify_lite.baselines.configs import ALIASES, CONFIGS, BaselineConfig, config
+from deoldify_lite.baselines.networks import PatchGAN, Pix2Pix
+from deoldify_lite.baselines.pix2pix import Pix2PixTraining, open_baseline, train
 from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
-from deoldify_lite.modeling.layers import SelfAttention
-from deoldify_lite.modeling.pix2pix import PatchGAN, Pix2Pix
 from deoldify_lite.modeling.weights import load_generator, read_safetensors
 from deoldify_lite.samples import sample_photos
-from deoldify_lite.training import pix2pix
 from deoldify_lite.training.errors import TrainingDiverged, WrongCheckpoint
-from deoldify_lite.training.pix2pix import Game, open_recipe, train
-from deoldify_lite.training.recipes import RECIPES, Recipe, recipe
 from deoldify_lite.training.run import read_log
-from deoldify_lite.training.stages import trainable_generator
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT.parent / "shared" / "seeds"
-SMALL = {"width": "4", "batch": "2", "pretrained": "false"}  # what makes any recipe small
+SMALL = {"width": "4", "batch": "2", "pretrained": "false"}  # what makes any config small
 
 
-def small(name: str, presentations: int = 12, **changes: str) -> Recipe:
-    chosen = recipe(name).sized(32)
-    if not RECIPES[name].network.startswith(("isola", "linder")):
+def small(name: str, samples_seen: int = 12, **changes: str) -> BaselineConfig:
+    chosen = config(name).sized(32)
+    if not chosen.network.startswith(("isola", "linder")):
         changes = {"network": "test_resnet"} | changes
-    return chosen.override(SMALL | {"presentations": str(presentations)} | changes)
+    return chosen.override(SMALL | {"samples_seen": str(samples_seen)} | changes)
 
 
 @pytest.fixture
 def folder(tmp_path, photos) -> Path:
-    """Where recipes run, with the photos packed already."""
+    """Where baselines run, with the photos packed already."""
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/photos").symlink_to(photos / ".packs", target_is_directory=True)
     (photos / ".packs").mkdir(exist_ok=True)
@@ -49,8 +48,8 @@ def undrawn(monkeypatch) -> None:
     monkeypatch.setattr(pix2pix, "_draw_losses", lambda rows, path: None)
 
 
-def opened(folder: Path, photos: Path, chosen: Recipe, **settings):
-    return open_recipe(folder, chosen, (photos,), device="cpu", precision="float32", **settings)
+def opened(folder: Path, photos: Path, chosen: BaselineConfig, **settings):
+    return open_baseline(folder, chosen, (photos,), device="cpu", precision="float32", **settings)
 
 
 @pytest.fixture
@@ -59,9 +58,8 @@ def command(folder, photos):
 
     def call(*arguments: str, with_photos: bool = True):
         where = ["--run", str(folder), "--device", "cpu", "--precision", "float32"]
-        return CliRunner().invoke(
-            program, ["pix2pix", *where, *(["--photos", str(photos)] if with_photos else []), *arguments]
-        )
+        where += ["--photos", str(photos)] if with_photos else []
+        return CliRunner().invoke(program, ["pix2pix", *where, *arguments])
 
     return call
 
@@ -73,16 +71,16 @@ QUOTES = [
     ("000", {"norm": "instance", "network": "lindernoren"}, r"nn\.InstanceNorm2d\(out_size\)"),
     ("000", {"dropout": 0.5, "down": 8}, r"self\.down8 = UNetDown\(512, 512, normalize=False, dropout=0\.5\)"),
     ("000", {"space": "rgb"}, r"inputting three-channels gray image"),
-    ("000", {"samples": (1, 5, 40, 100)}, r"after training 5 times[\s\S]*training 40 times[\s\S]*training 100 times"),
+    ("000", {"picture_epochs": (1, 5, 40, 100)}, r"training 5 times[\s\S]*training 40 times[\s\S]*training 100 times"),
     ("002-unet-30", {"epochs": 30, "gan": "none"}, r"običnim L1 gubitkom[\s\S]*trenirali smo 30 epoha"),
     ("002-unet-30", {"network": "resnet18", "pretrained": True}, r"težinama preuzetim od ResNet18 mreže"),
     ("002-unet-30", {"batch": 16}, r"Veličina minigrupa u dataloaderima bila je 16"),
     ("002-unet-30", {"size": 256, "space": "lab"}, r"256x256 i pretvorene iz RGB formata u Lab"),
     ("002-unet-30", {"lr": 2e-4, "betas": (0.5, 0.99)}, r"= \(0\.5, 0\.99\)[\s\S]*2x10\^-4"),
-    ("002-vanilla-20", {"epochs": 20, "start": "002-unet-30"}, r"U-Net generatorom treniranim 30 epoha[\s\S]*20 epoha"),
+    ("002-vanilla-20", {"epochs": 20, "init_from": "unet-resnet18"}, r"generatorom treniranim 30 epoha[\s\S]*20 epoha"),
     ("002-vanilla-20", {"gan": "vanilla"}, r'za gubitak odabrali "vanilla" opciju'),
-    ("002-lsgan-20", {"epochs": 20, "gan": "lsgan", "start": "002-unet-30"}, r"nn\.MSELoss[\s\S]*izvorno 20"),
-    ("002-lsgan-30", {"epochs": 10, "gan": "lsgan", "start": "002-lsgan-20"}, r"zatim još 10 epoha"),
+    ("002-lsgan-20", {"epochs": 20, "gan": "lsgan", "init_from": "unet-resnet18"}, r"nn\.MSELoss[\s\S]*izvorno 20"),
+    ("002-lsgan-30", {"epochs": 10, "gan": "lsgan", "init_from": "pix2pix-resnet18-lsgan"}, r"zatim još 10 epoha"),
     ("002-vanilla-20", {"pixel_weight": 100.0}, r"prethodna dva GAN-a iznosila je 100"),
     ("002-low-lambda-20", {"pixel_weight": 50.0, "gan": "vanilla", "epochs": 20}, r"a u ovom modelu 50"),
     ("002-low-lambda-20", {"patch": 70, "norm": "batch"}, r"70x70"),
@@ -100,44 +98,61 @@ QUOTES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "values", "quote"), QUOTES)
-def test_recipes_are_those_of_the_documents(name, values, quote):
-    chosen = RECIPES[name]
+@pytest.mark.parametrize(("alias", "values", "quote"), QUOTES)
+def test_configs_are_those_of_the_documents(alias, values, quote):
+    chosen = config(alias)
     assert {field: getattr(chosen, field) for field in values} == values
     for field in values:
         assert chosen.document in chosen.sources[field], f"{field} should name its place in the document"
-    documents = list(SEEDS.glob(f"{chosen.document}_*.txt"))
+
+
+def test_quotes_are_in_the_documents():
+    documents = {path.name[:3]: path.read_text() for path in SEEDS.glob("*.txt")}
     if not documents:
         pytest.skip("the documents are not on this machine")
-    assert re.search(quote, documents[0].read_text())
+    assert [quote for alias, _, quote in QUOTES if not re.search(quote, documents[alias[:3]])] == []
 
 
-def test_every_value_has_a_source_and_every_recipe_its_page():
-    ours = {"name", "document", "sources", "seed", "presentations", "samples", "table_every"}
+def test_every_value_has_a_source_and_every_config_its_place_in_the_docs():
+    ours = {"name", "alias", "sources", "seed", "samples_seen", "picture_epochs", "table_every"}
     page = (ROOT / "docs" / "baselines.md").read_text()
-    for chosen in RECIPES.values():
+    for chosen in CONFIGS.values():
         lacking = vars(chosen).keys() - chosen.sources.keys() - ours
-        assert lacking <= ({"start", "pretrained"} if not chosen.start else set()), chosen.name
-        assert f"`{chosen.name}`" in page
+        assert lacking <= ({"init_from", "pretrained"} if not chosen.init_from else set()), chosen.name
+        assert f"| `{chosen.name}` | {chosen.alias} |" in page
 
 
-@pytest.mark.parametrize("name", ["000", "003", "004-batch", "004-instance"])
+def test_a_number_of_the_documents_is_an_alias():
+    assert config("003") is config("pix2pix-lab")
+    assert len(ALIASES) == len(CONFIGS) == 9
+
+
+@pytest.mark.parametrize("name", ["pix2pix-rgb", "pix2pix-lab", "pix2pix-rgb-batchnorm", "pix2pix-rgb-instancenorm"])
 def test_a_tiny_run_leaves_everything(name, command, folder):
-    """Weights for the colorizer, curves, a table of losses, pictures, figures; then the same command does nothing."""
+    """Weights for the colorizer, curves, a table of losses, pictures, metrics; then the same command does nothing."""
     arguments = [f"--set={k}={v}" for k, v in SMALL.items()]
-    arguments += ["--recipe", name, "--size", "32", "--presentations", "40", "--set=epochs=10", "--set=samples=[1, 5]"]
+    arguments += [
+        "--config",
+        name,
+        "--size",
+        "32",
+        "--samples-seen",
+        "40",
+        "--set=epochs=10",
+        "--set=picture_epochs=[1, 5]",
+    ]
     result = command(*arguments)
     assert result.exit_code == 0, result.output
     place = folder / f"{name}@40"
     assert result.stdout.strip() == str(place / "generator.safetensors")
-    figures = json.loads((place / "train/done.json").read_text())
-    assert (figures["steps"], figures["presentations"]) == (20, 40)
+    done = json.loads((place / "train/done.json").read_text())
+    assert (done["steps"], done["presentations"]) == (20, 40)
     assert sorted(p.name for p in (place / "samples").iterdir()) == [f"epoch-00{e}.png" for e in ("01", "05", "10")]
     with Image.open(place / "samples/epoch-0001.png") as picture:
         assert picture.height >= 3 * 32
     table = [line.split("|")[1:-1] for line in (place / "losses.md").read_text().splitlines()]
     assert [cell.strip() for cell in table[0]] == [
-        *("epoch", "presentations", "loss_D_fake", "loss_D_real", "loss_D", "loss_G_GAN", "loss_G_L1", "loss_G")
+        *("epoch", "samples_seen", "loss_D_fake", "loss_D_real", "loss_D", "loss_G_GAN", "loss_G_L1", "loss_G")
     ]
     assert [[int(cell) for cell in row[:2]] for row in table[2:]] == [[5, 20], [10, 40]]
     for row in table[2:]:
@@ -152,40 +167,41 @@ def test_a_tiny_run_leaves_everything(name, command, folder):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_five_generators_of_002(folder, photos):
-    """Presentations are shared out by epochs over all that a recipe builds on; what is there already is used."""
-    for name in ("002-lsgan-30", "002-lsgan-20", "002-vanilla-20", "002-low-lambda-20"):
-        train(opened(folder, photos, small(name, 60 if name.endswith("30") else 50, batch="5")))
+def test_the_five_generators_of_document_002(folder, photos):
+    """`samples_seen` is divided by epochs among all configs in the chain; finished ones are used again."""
+    for name in ("lsgan-long", "lsgan", "", "l1x50"):
+        name = f"pix2pix-resnet18-{name}".rstrip("-")
+        train(opened(folder, photos, small(name, 60 if name.endswith("long") else 50, batch="5")))
     done = {path.parents[1].name: json.loads(path.read_text()) for path in folder.glob("*/train/done.json")}
-    shown = {name: figures["presentations"] for name, figures in done.items()}
-    budget = {"002-unet-30@30": 30, "002-lsgan-20@50": 20, "002-lsgan-30@60": 10}
-    assert shown == budget | {"002-vanilla-20@50": 20, "002-low-lambda-20@50": 20}
-    assert not (folder / "002-unet-30@30/train/critic.safetensors").exists()
-    losses = (folder / "002-unet-30@30/losses.md").read_text()
+    seen = {name: metrics["presentations"] for name, metrics in done.items()}
+    budget = {"unet-resnet18@30": 30, "pix2pix-resnet18-lsgan@50": 20, "pix2pix-resnet18-lsgan-long@60": 10}
+    assert seen == budget | {"pix2pix-resnet18@50": 20, "pix2pix-resnet18-l1x50@50": 20}
+    assert not (folder / "unet-resnet18@30/train/critic.safetensors").exists()
+    losses = (folder / "unet-resnet18@30/losses.md").read_text()
     assert "loss_G_L1" in losses and "loss_D" not in losses
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_gan_goes_on_from_both_networks(folder, photos):
     """With a rate of 0 nothing moves but BatchNorm's statistics."""
-    train(opened(folder, photos, small("002-lsgan-30", 12, lr="0")))
+    train(opened(folder, photos, small("pix2pix-resnet18-lsgan-long", 12, lr="0")))
     for file in ("weights.safetensors", "critic.safetensors"):
-        before = read_safetensors(folder / "002-lsgan-20@10/train" / file)[1]
-        after = read_safetensors(folder / "002-lsgan-30@12/train" / file)[1]
+        before = read_safetensors(folder / "pix2pix-resnet18-lsgan@10/train" / file)[1]
+        after = read_safetensors(folder / "pix2pix-resnet18-lsgan-long@12/train" / file)[1]
         assert all(torch.equal(v, after[k]) for k, v in before.items() if "running_" not in k and "num_b" not in k)
-    first = read_safetensors(folder / "002-unet-30@6/train/weights.safetensors")[1]
-    last = read_safetensors(folder / "002-lsgan-20@10/train/weights.safetensors")[1]
+    first = read_safetensors(folder / "unet-resnet18@6/train/weights.safetensors")[1]
+    last = read_safetensors(folder / "pix2pix-resnet18-lsgan@10/train/weights.safetensors")[1]
     assert any(not torch.equal(v, last[k]) for k, v in first.items() if k.endswith("weight")), (
         "at its own rate it moved"
     )
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("name", ["000", "002-vanilla-20"])
+@pytest.mark.parametrize("name", ["pix2pix-rgb", "pix2pix-resnet18"])
 def test_killed_and_begun_again_gives_the_same_bits(name, folder, photos, monkeypatch):
-    """Dropout, Adam's moments, the critic, the order of the photos: all goes on as if nothing had been."""
+    """Dropout, Adam's moments, the critic, the order of the photos: all continue exactly."""
     train(opened(folder, photos, small(name)))
-    step, calls = Game.step, []
+    step, calls = Pix2PixTraining.step, []
 
     def killed(self):
         calls.append(self.stage.run.folder.name)
@@ -193,7 +209,7 @@ def test_killed_and_begun_again_gives_the_same_bits(name, folder, photos, monkey
             raise KeyboardInterrupt
         return step(self)
 
-    monkeypatch.setattr(Game, "step", killed)
+    monkeypatch.setattr(Pix2PixTraining, "step", killed)
     other = folder / "killed"
     with pytest.raises(KeyboardInterrupt):
         train(opened(other, photos, small(name), checkpoint_seconds=0))
@@ -206,13 +222,6 @@ def test_killed_and_begun_again_gives_the_same_bits(name, folder, photos, monkey
     assert not list(other.rglob("checkpoint.pt"))
 
 
-def test_the_script_that_trains_all_knows_all():
-    text = (ROOT / "tools" / "baselines.sh").read_text()
-    judged = next(line for line in text.splitlines() if line.startswith("equal=")).removeprefix("equal=").strip('"')
-    assert sorted(judged.split()) == sorted(RECIPES)
-    assert all(text.count(name) >= 2 for name in RECIPES), "trained and judged"
-
-
 def test_the_table_of_losses_is_about_this_training_alone(tmp_path):
     """... though the log tells of one before it, too, and has a line that a kill cut off."""
     rows = [{"step": 1, "loss_G_L2": 9.0}, {"step": 7, "loss_G_L2": 8.0}, {"step": 2, "loss_G_L1": 1.0}]
@@ -222,32 +231,34 @@ def test_the_table_of_losses_is_about_this_training_alone(tmp_path):
 
 
 def test_a_nan_stops_before_it_reaches_the_weights(folder, photos, monkeypatch):
-    games = []
-    monkeypatch.setattr(Game, "step", lambda self, step=Game.step: games.append(self) or step(self))
+    trainings = []
+    monkeypatch.setattr(
+        Pix2PixTraining, "step", lambda self, step=Pix2PixTraining.step: trainings.append(self) or step(self)
+    )
     real = pix2pix.PIXEL_LOSSES["l1"]
-    poisoned = lambda a, b: real(a, b) * (float("nan") if len(games) == 4 else 1)  # noqa: E731
+    poisoned = lambda a, b: real(a, b) * (float("nan") if len(trainings) == 4 else 1)  # noqa: E731
     monkeypatch.setitem(pix2pix.PIXEL_LOSSES, "l1", poisoned)
-    run = opened(folder, photos, small("003"), checkpoint_seconds=0)
+    run = opened(folder, photos, small("pix2pix-lab"), checkpoint_seconds=0)
     with pytest.raises(TrainingDiverged, match=r"loss_G_L1 became nan at step 4 of 6; .* --set lr=1e-4"):
         train(run)
-    assert all(torch.isfinite(p).all() for p in games[0].generator.parameters())
-    assert torch.load(run.folder / "train/checkpoint.pt", weights_only=True)["game"]["done"] == 3
+    assert all(torch.isfinite(p).all() for p in trainings[0].generator.parameters())
+    assert torch.load(run.folder / "train/checkpoint.pt", weights_only=True)["training"]["done"] == 3
 
 
 def test_nan_in_weights_stops_at_once(folder, photos, monkeypatch):
     monkeypatch.setattr(pix2pix, "init_normal_", lambda network, std: torch.nn.init.constant_(
         next(network.parameters()), float("nan")) is None or network)  # fmt: skip
     with pytest.raises(TrainingDiverged, match="became nan at step 1 of 6"):
-        train(opened(folder, photos, small("004-batch")))
+        train(opened(folder, photos, small("pix2pix-rgb-batchnorm")))
 
 
 def test_each_network_learns_from_its_own_loss(folder, photos):
     """The critic's step leaves the generator as it is, and the other way round."""
-    stage = opened(folder, photos, small("003")).stage("train", {})
+    stage = opened(folder, photos, small("pix2pix-lab")).stage("train", {})
     torch.manual_seed(0)
-    game = Game(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
-    condition, target = game.batch(0)
-    painted = game.generator.paint(condition)
+    training = Pix2PixTraining(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
+    condition, target = training.batch(0)
+    prediction = training.generator.predict(condition)
 
     def weights(network):
         return [p.detach().clone() for p in network.parameters()]
@@ -255,27 +266,27 @@ def test_each_network_learns_from_its_own_loss(folder, photos):
     def same(before, network):
         return all(torch.equal(a, b) for a, b in zip(before, network.parameters()))
 
-    before = weights(game.generator), weights(game.critic)
-    game.critic_step(condition, target, painted.detach())
-    assert same(before[0], game.generator) and not same(before[1], game.critic)
-    before = weights(game.generator), weights(game.critic)
-    game.generator_step(condition, target, painted)
-    assert not same(before[0], game.generator) and same(before[1], game.critic)
+    before = weights(training.generator), weights(training.critic)
+    training.critic_step(condition, target, prediction.detach())
+    assert same(before[0], training.generator) and not same(before[1], training.critic)
+    before = weights(training.generator), weights(training.critic)
+    training.generator_step(condition, target, prediction)
+    assert not same(before[0], training.generator) and same(before[1], training.critic)
 
 
 @pytest.mark.parametrize(("gan", "undecided", "sure"), [("vanilla", 0.6931, 0.0), ("lsgan", 0.5, 0.0)])
 def test_gan_losses_of_known_logits(gan, undecided, sure, folder, photos):
     """What a critic that says 0 to everything pays, and one that is right about all (logits far off, or 1 and 0)."""
-    stage = opened(folder, photos, small("003", gan=gan)).stage("train", {})
-    game = Game(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
-    condition, target = game.batch(0)
+    stage = opened(folder, photos, small("pix2pix-lab", gan=gan)).stage("train", {})
+    training = Pix2PixTraining(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
+    condition, target = training.batch(0)
     right = {"vanilla": (50.0, -50.0), "lsgan": (1.0, 0.0)}[gan]
     for logits, expected in (((0.0, 0.0), undecided), (right, sure)):
-        answers = iter(logits[::-1])  # the painted picture is judged first
-        judge = torch.nn.Conv2d(3, 1, 1)
-        judge.forward = lambda x, answers=answers, judge=judge: x[:, :1] * 0 + next(answers) + 0 * judge.bias
-        game.critic = judge
-        assert game.critic_step(condition, target, target)["loss_D"] == pytest.approx(expected, abs=1e-4)
+        answers = iter(logits[::-1])  # for the prediction, then for the target
+        critic = torch.nn.Conv2d(3, 1, 1)
+        critic.forward = lambda x, answers=answers, critic=critic: x[:, :1] * 0 + next(answers) + 0 * critic.bias
+        training.critic = critic
+        assert training.critic_step(condition, target, target)["loss_D"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_what_004_leaves_for_later_can_be_asked_for(command, folder):
@@ -288,21 +299,21 @@ def test_what_004_leaves_for_later_can_be_asked_for(command, folder):
         "patch": "34",
     }
     arguments = [f"--set={k}={v}" for k, v in (SMALL | changes).items()]
-    result = command("--recipe", "004-instance", "--size", "48", "--presentations", "8", *arguments)
+    result = command("--config", "004-instance", "--size", "48", "--samples-seen", "8", *arguments)
     assert result.exit_code == 0, result.output
     generator = load_generator(result.stdout.strip())
     assert generator.config["activation"] == "mish" and (generator.config["size"], generator.config["down"]) == (48, 4)
-    assert "loss_G_L2" in (folder / "004-instance@8/losses.md").read_text()
-    critic = read_safetensors(folder / "004-instance@8/train/critic.safetensors")[0]
+    assert "loss_G_L2" in (folder / "pix2pix-rgb-instancenorm@8/losses.md").read_text()
+    critic = read_safetensors(folder / "pix2pix-rgb-instancenorm@8/train/critic.safetensors")[0]
     assert (critic["patch"], critic["norm"], critic["channels"]) == (34, "instance", 6)
 
 
 def test_512_pixels_go_down_eight_times():
-    assert (recipe("004-batch").sized(512).down, recipe("004-batch").sized(96).down) == (8, 5)
+    assert (config("004-batch").sized(512).down, config("004-batch").sized(96).down) == (8, 5)
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("name", ["000", "002-unet-30", "003"])
+@pytest.mark.parametrize("name", ["pix2pix-rgb", "unet-resnet18", "pix2pix-lab"])
 def test_the_result_colorizes(name, folder, photos):
     colorizer = Colorizer(train(opened(folder, photos, small(name, 4))), device="cpu", precision="float32")
     assert colorizer.render_factor == 2
@@ -312,29 +323,29 @@ def test_the_result_colorizes(name, folder, photos):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_another_recipe_in_the_same_folder_is_refused(folder, photos):
-    result = train(opened(folder, photos, small("003")))
+def test_another_config_in_the_same_folder_is_refused(folder, photos):
+    result = train(opened(folder, photos, small("pix2pix-lab")))
     kept = result.read_bytes(), (result.parent / "schedule.yaml").read_bytes()
     with pytest.raises(WrongCheckpoint, match=r"pixel_weight was 100\.0 and is now 50\.0"):
-        train(opened(folder, photos, small("003", pixel_weight="50")))
+        train(opened(folder, photos, small("pix2pix-lab", pixel_weight="50")))
     assert kept == (result.read_bytes(), (result.parent / "schedule.yaml").read_bytes())
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--recipe", "005"], 2, "recipe '005' is unknown; choose 000, 002-unet-30"),
-        (["--recipe", "003", "--set", "speed=3"], 2, "no field 'speed'"),
-        (["--recipe", "003", "--set", "pixel"], 2, "write FIELD=VALUE"),
-        (["--recipe", "003", "--set", "pixel=l3"], 2, "pixel 'l3' is unknown; choose l1, l2"),
-        (["--recipe", "003", "--set", "patch=71"], 2, "choose 16, 34, 70"),
-        (["--recipe", "003", "--set", "name=x"], 2, "makes the recipe this one"),
-        (["--recipe", "003", "--set", "batch=0"], 2, "batch must be at least 1"),
-        (["--recipe", "003", "--size", "100"], 2, "multiple of 16"),
-        (["--recipe", "003"], 2, "give --photos PATH"),
-        (["--recipe", "003", "--photos", "/nowhere"], 2, "no such file or folder"),
-        (["--recipe", "003", "--device", "cuda:77"], 3, "cuda:77"),
-        (["--recipe", "002-unet-30", "--photos", "PHOTOS", "--encoder-weights", "nowhere.safetensors"], 3, "nowhere"),
+        (["--config", "005"], 2, "config '005' is unknown; choose pix2pix-rgb, unet-resnet18"),
+        (["--config", "003", "--set", "speed=3"], 2, "no field 'speed'"),
+        (["--config", "003", "--set", "pixel"], 2, "write FIELD=VALUE"),
+        (["--config", "003", "--set", "pixel=l3"], 2, "pixel 'l3' is unknown; choose l1, l2"),
+        (["--config", "003", "--set", "patch=71"], 2, "choose 16, 34, 70"),
+        (["--config", "003", "--set", "name=x"], 2, "makes the config this one"),
+        (["--config", "003", "--set", "batch=0"], 2, "batch must be at least 1"),
+        (["--config", "003", "--size", "100"], 2, "multiple of 16"),
+        (["--config", "003"], 2, "give --photos PATH"),
+        (["--config", "003", "--photos", "/nowhere"], 2, "no such file or folder"),
+        (["--config", "003", "--device", "cuda:77"], 3, "cuda:77"),
+        (["--config", "002-unet-30", "--photos", "PHOTOS", "--encoder-weights", "nowhere.safetensors"], 3, "nowhere"),
     ],
 )  # fmt: skip
 def test_mistakes_get_one_clear_line(command, photos, arguments, code, message):
@@ -345,25 +356,19 @@ def test_mistakes_get_one_clear_line(command, photos, arguments, code, message):
     assert len(lines) == 1 and message in lines[0]
 
 
-def test_a_recipe_shows_where_its_values_come_from(command):
-    result = command("--recipe", "002-low-lambda-20", "--show", "--set", "batch=8", with_photos=False)
+def test_a_config_shows_where_its_values_come_from(command):
+    result = command("--config", "002-low-lambda-20", "--show", "--set", "batch=8", with_photos=False)
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: line for line in result.stdout.splitlines()}
     assert "50.0" in rows["pixel_weight"] and "002, Low-Lambda" in rows["pixel_weight"]
     assert "8" in rows["batch"].split() and "changed by hand" in rows["batch"]
 
 
-def test_the_ideas_of_001_are_switches_of_the_schedule(run):
-    """NoGAN itself: perceptual loss, self-attention, two time scales, repeated critic pretraining."""
-    switched = {
-        "networks.attention": "false",
-        "loss.features": "[0, 0, 0]",
-        "gan.critic_lr_factor": "1",
-        "repeats": "3",
-    }
-    before = trainable_generator(run, None)
-    run.schedule = run.schedule.override(switched)
-    after = trainable_generator(run, None)
-    found = [sum(isinstance(m, SelfAttention) for m in network.modules()) for network in (before, after)]
-    assert found == [1, 0]
-    assert run.schedule.repeats == 3 and not any(run.schedule.loss.features)
+def test_the_script_that_trains_all_knows_all():
+    """It expands its lists of names as a shell does."""
+    script = (ROOT / "tools" / "baselines.sh").read_text()
+    lists = [line for line in script.splitlines() if re.match(r'(resnet18|equal)="', line)]
+    expanded = subprocess.run(["sh", "-c", "\n".join([*lists, 'echo "$equal"'])], capture_output=True, text=True)
+    assert sorted(expanded.stdout.split()) == sorted(CONFIGS)
+    trained = re.findall(r"^train (\S+)", script, re.MULTILINE)
+    assert sorted([*trained, *re.search(r'resnet18="(.*)"', script)[1].split()]) == sorted(CONFIGS)
