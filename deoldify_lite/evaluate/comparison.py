@@ -15,46 +15,13 @@ PUBLISHED_METRICS = ("fid", "colorfulness_abs", "colorfulness_abs_gap", "psnr")
 BEGIN, END = "<!-- begin: made by scripts/{}.py -->", "<!-- end: made by scripts/{}.py -->"
 
 
-class NotComparable(UsageError):
-    "Files that cannot make one table. The message says which and why."
-
-
-def read_methods(files: Sequence[Path]) -> list[Method]:
-    """The methods of several `metrics.json`, each once.
-
-    Raises:
-        NotComparable: a file is no `metrics.json`, the photos or their size differ, or two methods share a name.
-    """
-    methods: dict[str, Method] = {}
-    first: dict[str, Any] = {}
-    for file in files:
-        try:
-            metrics = json.loads(file.read_text(encoding="utf-8"))
-            truth = next(method for method in metrics["methods"] if method["kind"] == "ground_truth")
-            basis = {"photos": truth["photos_sha256"], "size": metrics["size"], "crop": metrics["crop"]}
-        except OSError as error:
-            raise NotComparable(f"{file}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, StopIteration) as error:
-            raise NotComparable(f"{file}: not a metrics.json of scripts/evaluate.py") from error
-        first = first or basis
-        if basis != first:
-            raise NotComparable(
-                f"{file}: scored on other photos than {files[0]}, or at another size ({basis}, {first})"
-            )
-        for method in metrics["methods"]:
-            known = methods.setdefault(method["name"], {"size": metrics["size"], "crop": metrics["crop"], **method})
-            if any(known.get(what) != method.get(what) for what in IDENTITY):
-                raise NotComparable(f"{file}: another {method['name']!r} than in a file before; name them differently")
-    return list(methods.values())
-
-
 def write_comparison(page: Path, files: Sequence[Path], published: Path, apart: Sequence[str] = ()) -> None:
     """Write the comparison of `metrics.json` files, and of the scores in `published` (YAML), into a Markdown page.
 
     Methods whose names are in `apart` are never bold.
 
     Raises:
-        NotComparable: a file is unsuitable, or missing.
+        UsageError: a file is missing, or cannot be compared with the others; the page lacks the markers.
     """
     import yaml
 
@@ -63,25 +30,51 @@ def write_comparison(page: Path, files: Sequence[Path], published: Path, apart: 
         block = comparison(read_methods(files), systems, apart)
         write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), block))
     except OSError as error:
-        raise NotComparable(f"{error.filename}: {error.strerror}") from error
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
+
+
+def read_methods(files: Sequence[Path]) -> list[Method]:
+    """The methods of several `metrics.json`, each once.
+
+    Raises:
+        UsageError: a file is no `metrics.json`, the photos or their size differ, or two methods share a name.
+    """
+    methods: dict[str, Method] = {}
+    first = None
+    for file in files:
+        try:
+            metrics = json.loads(file.read_text(encoding="utf-8"))
+            truth = next(method for method in metrics["methods"] if method["kind"] == "ground_truth")
+            basis = truth["photos_sha256"], metrics["size"], metrics["crop"]
+        except (ValueError, KeyError, TypeError, StopIteration) as error:
+            raise UsageError(f"{file}: not a metrics.json of scripts/evaluate.py") from error
+        first = first or basis
+        if basis != first:
+            raise UsageError(f"{file}: about other photos than {files[0]}, or at another size ({basis}, not {first})")
+        for method in metrics["methods"]:
+            known = methods.setdefault(method["name"], {"size": metrics["size"], "crop": metrics["crop"], **method})
+            if any(known.get(what) != method.get(what) for what in IDENTITY):
+                raise UsageError(f"{file}: another {method['name']!r} than in a file before; name them differently")
+    return list(methods.values())
 
 
 def comparison(methods: list[Method], published: dict[str, Any], apart: Sequence[str] = ()) -> str:
     "The part of the page between the markers: our table, what it depends on, then the published scores."
     first = methods[0]
-    side, behind = first["size"], notes(methods).items()
-    return "\n\n".join(
-        [
-            f"{first['n']} photos (set {first['photos_sha256'][:12]}): {first['crop']}, to {side} x {side}.",
-            score_table(methods, apart),
-            "\n".join(f"{title}: {'; '.join(entries)}.<br>" for title, entries in behind if entries),
-            "### Beside published scores",
-            "**Rows about different photos cannot be ranked against each other.** Ours are about the photos above, the "
-            f"others about {published['photos']}. Source: {published['source']}. Colourfulness {published['cf']}. FID, "
-            f"there: {published['fid']}.",
-            published_table(methods, published),
-        ]
-    )
+    side = first["size"]
+    behind = "<br>\n".join(f"{title}: {'; '.join(entries)}." for title, entries in notes(methods).items() if entries)
+    return f"""{first["n"]} photos (set {first["photos_sha256"][:12]}): {first["crop"]}, to {side} x {side}.
+
+{score_table(methods, apart)}
+
+{behind}
+
+### Beside published scores
+
+**Rows about different photos cannot be ranked against each other.** Ours are about the photos above, the others about \
+{published["photos"]}. Source: {published["source"]}. Colourfulness {published["cf"]}. FID, there: {published["fid"]}.
+
+{published_table(methods, published)}"""
 
 
 def published_table(methods: list[Method], published: dict[str, Any]) -> str:
@@ -103,11 +96,11 @@ def write_between_markers(page: str, block: str, script: str = "compare") -> str
     """`page` with `block` in place of what was between the markers of the script that made it.
 
     Raises:
-        NotComparable: the page does not have the two markers, in this order.
+        UsageError: the page does not have the two markers, in this order.
     """
     begins, ends = BEGIN.format(script), END.format(script)
     before, begin, rest = page.partition(begins)
     _, end, after = rest.partition(ends)
     if not begin or not end:
-        raise NotComparable(f"the page has no place for the table: it needs the lines {begins} and {ends}")
+        raise UsageError(f"the page has no place for the table: it needs the lines {begins} and {ends}")
     return f"{before}{begin}\n\n{block}\n\n{end}{after}"

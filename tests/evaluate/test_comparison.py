@@ -8,10 +8,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from deoldify_lite.errors import UsageError
 from deoldify_lite.evaluate.comparison import (
     BEGIN,
     END,
-    NotComparable,
     comparison,
     published_table,
     read_methods,
@@ -114,7 +114,7 @@ def test_several_files_make_one_table(tmp_path):
 def test_what_cannot_be_compared_is_refused(tmp_path, change, words):
     other = copy.deepcopy(METRICS)
     change(other)
-    with pytest.raises(NotComparable, match=words):
+    with pytest.raises(UsageError, match=words):
         read_methods([write(tmp_path / "1.json", METRICS), write(tmp_path / "2.json", other)])
 
 
@@ -124,7 +124,7 @@ def test_only_what_is_between_the_markers_changes():
     once = write_between_markers(page, "new")
     assert once == f"# Title\n\n{begin}\n\nnew\n\n{end}\n\nThe end.\n"
     assert write_between_markers(once, "new") == once
-    with pytest.raises(NotComparable, match="place for the table"):
+    with pytest.raises(UsageError, match="place for the table"):
         write_between_markers("# Title", "new")
 
 
