@@ -3,32 +3,8 @@
 python scripts/compare.py runs/evaluation/metrics.json [MORE...]     into docs/comparison.md
 """
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from deoldify_lite.cli.common import script
-
-DOCS = Path(__file__).parent.parent / "docs"
-
-
-def compare(
-    metrics: Annotated[list[Path], typer.Argument(help="metrics.json files, all about the same photos.")],
-    page: Annotated[Path, typer.Option(help="Markdown with the markers between which the table goes.")] = (
-        DOCS / "comparison.md"
-    ),
-    apart: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Listed with the others, but never marked as the best.")
-    ] = None,
-    published: Annotated[Path, typer.Option(help="Scores of others, with their sources.")] = DOCS / "published.yaml",
-) -> None:
-    """Put a table of all scored methods, and of what others published, between the markers of a page."""
-    from deoldify_lite.evaluate.comparison import write_comparison
-
-    write_comparison(page, metrics, published, apart or [])
-    typer.echo(page)
-
+from deoldify_lite.cli.compare import compare
 
 if __name__ == "__main__":
     script(compare)

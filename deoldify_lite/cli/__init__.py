@@ -7,7 +7,7 @@ import, and the rest in their functions, so that help and errors come at once.
 
 import typer
 
-from . import app, colorize, export, faces, feedback, nogan, pix2pix, ray, samples
+from . import app, colorize, compare, evaluate, export, faces, feedback, nogan, pix2pix, ray, samples
 from .common import Command
 
 program = typer.Typer(
@@ -21,6 +21,8 @@ for command in (
     ray.ray,
     samples.samples,
     nogan.nogan,
+    evaluate.evaluate,
+    compare.compare,
     export.export,
     app.app,
     feedback.feedback,

@@ -38,7 +38,14 @@ CheckpointSeconds = Annotated[float, typer.Option(help="How often to save what a
 
 
 class Command(TyperCommand):
-    "A command whose errors become one line on standard error and an exit code."
+    """A command whose errors become one line on standard error and an exit code.
+
+    Options whose metavar ends in `...` take several values: `PHOTOS --weights A B`.
+    """
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        lists = [p for p in self.params if p.param_type_name == "option" and str(p.metavar).endswith("...")]
+        return super().parse_args(ctx, repeat_options(args, {name for option in lists for name in option.opts}))
 
     def invoke(self, ctx: typer.Context) -> Any:
         try:
@@ -49,6 +56,21 @@ class Command(TyperCommand):
             failure = error
         typer.echo(f"error: {' '.join(str(failure).splitlines())}", err=True)
         raise typer.Exit(failure.exit_code)
+
+
+def repeat_options(arguments: list[str], lists: set[str]) -> list[str]:
+    """`PHOTOS --weights A B` as `PHOTOS --weights A --weights B`, for the options `lists`.
+
+    Where the arguments begin with an option, nothing is changed: PHOTOS could not be told from the last of its values.
+    """
+    repeated, option = [], None
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in lists and not arguments[0].startswith("-") else None
+        elif option and repeated[-1] != option:
+            repeated.append(option)
+        repeated.append(argument)
+    return repeated
 
 
 def single(command: Callable) -> typer.Typer:

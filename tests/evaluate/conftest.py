@@ -1,21 +1,16 @@
 """A few small photos in colour, and networks that need no download."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
-import typer
 from PIL import Image
 from torch import nn
 
-from deoldify_lite.cli.common import Command
 from deoldify_lite.evaluate import measurements
 from deoldify_lite.metrics.features import FeatureNetwork
 from deoldify_lite.modeling.pretrained import WeightsUnavailable
 from deoldify_lite.samples import sample_photos
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 @pytest.fixture
@@ -58,28 +53,3 @@ def networks(monkeypatch) -> None:
 
     monkeypatch.setattr(measurements, "open_network", open_network)
     monkeypatch.setattr(measurements, "Lpips", lpips)
-
-
-@pytest.fixture
-def load_module():
-    """A script of this repository as a module."""
-
-    def load(name: str):
-        spec = importlib.util.spec_from_file_location(f"script_{name}", SCRIPTS / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
-
-
-@pytest.fixture
-def load_script(load_module):
-    """A script of this repository as a program for Typer's runner."""
-
-    def load(name: str) -> typer.Typer:
-        program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        program.command(cls=Command)(getattr(load_module(name), name))
-        return program
-
-    return load

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from deoldify_lite.cli.common import single
+from deoldify_lite.cli.compare import compare
 from deoldify_lite.errors import UsageError
 from deoldify_lite.evaluate.comparison import (
     BEGIN,
@@ -128,11 +130,11 @@ def test_only_what_is_between_the_markers_changes():
         write_between_markers("# Title", "new")
 
 
-def test_the_script_writes_the_page(tmp_path, load_script):
+def test_the_command_writes_the_page(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("\n".join(marker.format("compare") for marker in (BEGIN, END)))
     metrics = write(tmp_path / "metrics.json", METRICS)
-    run = lambda *arguments: CliRunner().invoke(load_script("compare"), list(map(str, arguments)))  # noqa: E731
+    run = lambda *arguments: CliRunner().invoke(single(compare), list(map(str, arguments)))  # noqa: E731
     result = run(metrics, "--page", page)
     assert (result.exit_code, result.stdout.strip()) == (0, str(page))
     assert "**24.12**" in page.read_text()

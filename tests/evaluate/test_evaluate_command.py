@@ -1,33 +1,43 @@
-"""scripts/evaluate.py: its arguments, what it says, and how it ends."""
+"""The command `evaluate`: its arguments, its output and its exit codes."""
 
 import json
 
 import pytest
 from typer.testing import CliRunner
 
+from deoldify_lite.cli.common import repeat_options, single
+from deoldify_lite.cli.evaluate import evaluate
+
 pytestmark = pytest.mark.usefixtures("one_thread", "networks")
 
 
 @pytest.fixture
-def run(load_script, tmp_path):
-    """Run the script in this process, quickly."""
+def run(tmp_path):
+    """Run the command in this process, quickly."""
 
     def call(*arguments):
         given = ["--out", tmp_path / "out", "--size", 64, "--device", "cpu", "--precision", "float32", *arguments]
-        return CliRunner().invoke(load_script("evaluate"), list(map(str, given)))
+        return CliRunner().invoke(single(evaluate), list(map(str, given)))
 
     return call
 
 
-def test_lists_after_one_option(load_module):
-    one_each = load_module("evaluate").one_each
+def test_several_values_after_one_option():
+    lists = {"--weights", "--results"}
     given = ["P", "--weights", "a", "b", "--out", "d", "--results", "x=y", "z=w", "--limit", "3"]
     expected = ["P", "--weights", "a", "--weights", "b", "--out", "d"]
     expected += ["--results", "x=y", "--results", "z=w", "--limit", "3"]
-    assert one_each(given) == one_each(expected) == expected
+    assert repeat_options(given, lists) == repeat_options(expected, lists) == expected
     options_first = ["--weights", "a", "P"]
-    assert one_each(options_first) == options_first
-    assert one_each([]) == []
+    assert repeat_options(options_first, lists) == options_first
+    assert repeat_options([], lists) == []
+
+
+def test_the_command_takes_several_values_after_one_option(photos, weights, tmp_path):
+    given = [photos, "--weights", f"a={weights}", f"b={weights}", "--size", 64, "--out", tmp_path, "--device", "cpu"]
+    result = CliRunner().invoke(single(evaluate), list(map(str, given)))
+    assert result.exit_code == 0, result.output
+    assert [line.split("|")[1].strip() for line in result.stdout.splitlines()[3:5]] == ["a", "b"]
 
 
 def test_table_on_stdout_report_in_the_folder(run, photos, weights, tmp_path):
