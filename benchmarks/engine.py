@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deoldify_lite.device import PRECISIONS
 from deoldify_lite.modeling.weights import load_generator
-from deoldify_lite.photo import take_apart
+from deoldify_lite.photo import photo_from_image
 
 from .configuration import Configuration
 from .results import Result, timed
@@ -57,7 +57,7 @@ def measure_engine(
 
     photo: its shape and the render factor decide the size that the network works at.
     """
-    x = configuration.preprocess(take_apart(photo))
+    x = configuration.preprocess(photo_from_image(photo))
     flops = count_flops(configuration, x.size)
     peak = next((peak for peak in peaks if peak.about["precision"] == configuration.about["precision"]), None)
     title = f"engine: {configuration} ({x.width} x {x.height}, {flops / 1e9:.3g} GFLOP a photo)"
@@ -94,7 +94,7 @@ def count_flops(configuration: Configuration, size: tuple[int, int]) -> int:
 
 def profile_network(configuration: Configuration, photo: Image.Image) -> list[Result]:
     "The operators that take most of one call of the network, by the shapes of their inputs."
-    x = configuration.preprocess(take_apart(photo))
+    x = configuration.preprocess(photo_from_image(photo))
     configuration.predict([x])  # warms up
     on_gpu = configuration.about["device"].startswith("cuda")
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]

@@ -91,7 +91,7 @@ def benchmark(
 
     from benchmarks.machine import describe, heading
     from benchmarks.results import table, write_json
-    from deoldify_lite.photo.quiet import quiet_decoders
+    from deoldify_lite.photo.decoders import configure_decoders
 
     given = {"deoldify": deoldify, "training": training_photos}
     names = names or [*USUAL, *(name for name, value in given.items() if value)]
@@ -104,7 +104,7 @@ def benchmark(
     changes = dict(change.partition("=")[::2] for change in set_ or ())
     if threads:
         torch.set_num_threads(threads)
-    quiet_decoders()
+    configure_decoders()
     machine, results = describe(), []
     typer.echo(heading(machine))
     try:

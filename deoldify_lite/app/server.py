@@ -48,10 +48,10 @@ def serve(
         raise Unavailable(message)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["NO_PROXY"] = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "127.0.0.1", "localhost"])
-    from ..photo.quiet import quiet_decoders
+    from ..photo.decoders import configure_decoders
     from .studio import Studio, shipped
 
-    quiet_decoders()
+    configure_decoders()
     _give_memory_back()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # how Docker and systemd ask; the folder is cleared away
     with tempfile.TemporaryDirectory(prefix="deoldify-lite-", ignore_cleanup_errors=True) as temporary:

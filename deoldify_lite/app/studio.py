@@ -134,7 +134,7 @@ class Studio:
 
     def _previews(self, file: Path, photo: Photo, colour: np.ndarray | Image.Image, folder: Path) -> tuple[Path, Path]:
         "JPEGs for the screen, of the photo as it came and in colour."
-        original = photo.grey()
+        original = photo.gray()
         if TINTED_NOTE in photo.notes:  # sepia is to be seen as sepia
             original = open_photo(file, self.max_pixels, keep_source=True).source or original
         if not isinstance(colour, Image.Image):

@@ -80,7 +80,7 @@ def find_work(
     from ..colorize.folder import find_jobs
     from ..colorize.shard import Shard
     from ..files import remove_leftovers
-    from ..photo.quiet import quiet_decoders
+    from ..photo.decoders import configure_decoders
 
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text, nor text that a terminal can show
         exact = stream is sys.stdout and stream.encoding.lower() in ("utf-8", "utf8")
@@ -98,7 +98,7 @@ def find_work(
         raise UsageError(f"{report}: the report cannot be written: {error.strerror}") from error
     for folder in {job.output.parent for job in jobs}:
         remove_leftovers(folder)
-    quiet_decoders()
+    configure_decoders()
     return jobs, report_lines
 
 

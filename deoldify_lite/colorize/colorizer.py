@@ -8,7 +8,17 @@ from typing import Any
 from PIL import Image
 
 from ..errors import UsageError
-from ..photo import MAX_PIXELS, BadPhoto, ColorPixels, Photo, open_photo, save_photo, take_apart, takes_ycbcr, to_8bit
+from ..photo import (
+    MAX_PIXELS,
+    BadPhoto,
+    ColorPixels,
+    Photo,
+    open_photo,
+    photo_from_image,
+    save_photo,
+    takes_ycbcr,
+    to_8bit,
+)
 from .engine import Engine
 from .folder import Result, single_job
 
@@ -85,7 +95,7 @@ class Colorizer:
         Raises:
             BadPhoto: the image has no pixels, or the network's output is not finite.
         """
-        photo = take_apart(image)
+        photo = photo_from_image(image)
         colors = Image.fromarray(to_8bit(self.colorize_photo(photo, strength, render_factor=render_factor)))
         if photo.alpha is not None:
             colors.putalpha(Image.fromarray(to_8bit(photo.alpha)))

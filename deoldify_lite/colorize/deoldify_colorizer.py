@@ -26,7 +26,7 @@ class DeOldifyEngine(Engine):
     def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
         "The photo as the network's input (mode L): resized to a square, whatever its shape."
         side = 16 * render_factor
-        image = photo.source or photo.grey()
+        image = photo.source or photo.gray()
         return image.resize((side, side), Image.Resampling.BILINEAR).convert("L")
 
     def predict(self, inputs: Sequence[Image.Image]) -> list[np.ndarray]:

@@ -51,7 +51,7 @@ class Engine:
     def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
         "The photo as the network's input: its luma (mode L) at `working_size`."
         size = working_size(photo.size, render_factor)
-        return photo.grey().resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
+        return photo.gray().resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
 
     def predict(self, inputs: Sequence[Image.Image]) -> list[np.ndarray]:
         """Cb and Cr (2, H, W), float32 in [-0.5, 0.5], of each of some images of one size (mode L).

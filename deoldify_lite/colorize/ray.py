@@ -13,7 +13,7 @@ import ray
 import ray.data
 
 from ..errors import Unavailable
-from ..photo.quiet import quiet_decoders
+from ..photo.decoders import configure_decoders
 from .colorizer import Colorizer
 from .folder import Job, Result
 from .pipeline import colorize_all
@@ -36,7 +36,7 @@ class Predictor:
     "An actor: a colorizer that stays, and does one batch of photos after the other."
 
     def __init__(self, attempts: Any, weights: str, render_factor: int | None, options: dict[str, Any]):
-        quiet_decoders()
+        configure_decoders()
         self.attempts = attempts
         self.colorizer = Colorizer(weights, render_factor=render_factor)
         self.options = options

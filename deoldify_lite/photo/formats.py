@@ -1,11 +1,11 @@
-"Which files are photos, which can be written, and what each kind of file can hold."
+"The file formats: which are read, which are written, and what each can hold."
 
 from pathlib import Path
 
-# Pillow's names of what is opened. Named, so that no exotic decoder (EPS starts a program) ever sees an untrusted file.
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")  # JPEG stands for MPO, too
+# Pillow's names of the formats that are opened. No other decoder may see an untrusted file: that of EPS runs a program.
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")  # JPEG includes MPO
 
-# Extension -> Pillow's name, for what can be written back as it came; anything else becomes PNG.
+# Extension -> Pillow's name, for formats that are written, too; a photo of any other becomes a PNG.
 WRITABLE = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -35,10 +35,10 @@ UNREADABLE = {
     ".arw": "camera raw",
 }
 OPAQUE = ("JPEG", "BMP")  # formats without transparency
-LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
-LONGEST_METADATA = {"JPEG": {"exif": 65533, "xmp": 65504}}  # bytes
+MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
+MAX_METADATA = {"JPEG": {"exif": 65533, "xmp": 65504}}  # bytes
 
 
 def output_name(name: str) -> str:
-    "The name of a result: that of the photo where its format can be written, else with `.png` added."
+    "The file name of a result: the photo's own, with `.png` added if its format cannot be written."
     return name if Path(name).suffix.lower() in WRITABLE else name + ".png"

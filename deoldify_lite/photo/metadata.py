@@ -1,4 +1,4 @@
-"EXIF, XMP and resolution: what of a file's metadata still holds for a photo that was turned upright."
+"EXIF, XMP and resolution of a file, corrected for a photo that was turned upright."
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from PIL import ExifTags, Image
 
 Tag = ExifTags.Base
 
-# Of a TIFF's tags, those that say something about the photo and not about how the file stores its pixels.
+# The TIFF tags that describe the photo, not how the file stores its pixels.
 DESCRIPTIVE = (
     Tag.DocumentName,
     Tag.ImageDescription,
@@ -32,14 +32,14 @@ DAMAGED = "its EXIF data is damaged and was dropped"
 
 
 def read_metadata(image: Image.Image, notes: list[str]) -> dict[str, Any]:
-    "The metadata of an opened file, as `Photo` keeps it: without the orientation, which has been applied."
+    "The metadata of an opened file for `Photo.metadata`, without the orientation, which has been applied."
     metadata = {}
     try:
         exif = _read_exif(image)
         exif.pop(Tag.Orientation, None)
         if len(exif):
             metadata["exif"] = exif.tobytes()
-    except Exception:  # written by cameras and phones of all qualities
+    except Exception:  # EXIF of cameras and phones is often damaged, in many ways
         if DAMAGED not in notes:
             notes.append(DAMAGED)
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
@@ -61,14 +61,14 @@ def _read_exif(image: Image.Image) -> Image.Exif:
     if image.format == "TIFF":
         exif.update(descriptive(image.getexif()))
     elif data := image.info.get("exif"):
-        exif.load(data)  # not `getexif`, which gives an empty one when asked again after it failed
+        exif.load(data)  # `getexif` returns an empty one if it failed before
     else:
         exif = image.getexif()
     return exif
 
 
 def descriptive(exif: Image.Exif) -> dict[int, Any]:
-    "Only what one TIFF can take over from another: tags with their values, subdirectories as dictionaries."
+    "What can be copied from one TIFF to another: tags with their values, subdirectories as dictionaries."
     kept = {tag: exif[tag] for tag in DESCRIPTIVE if tag in exif}
     for tag in SUBDIRECTORIES:
         if entries := exif.get_ifd(tag):

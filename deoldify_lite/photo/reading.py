@@ -1,4 +1,4 @@
-"From a file to a `Photo`. Whatever is wrong with the file becomes a `BadPhoto` with a sentence that says what."
+"Reads a file as a `Photo`. Whatever is wrong with the file is raised as `BadPhoto`."
 
 import io
 import sys
@@ -15,23 +15,23 @@ from ..limits import MAX_PIXELS
 from .formats import FORMATS, UNREADABLE
 from .merging import strips
 from .metadata import DAMAGED, read_metadata
-from .parts import BadPhoto, Photo
+from .types import BadPhoto, Photo
 
-TINTED = 12  # mean distance of Cb and Cr from grey, in levels, above which a photo is in colour or sepia
-READ_AT_ONCE = 8 << 20  # bytes; after each, a decoder has to wait its turn among the threads
+TINTED = 12  # mean distance of Cb and Cr from 0, in levels, above which a photo counts as in colour or sepia
+READ_AT_ONCE = 8 << 20  # bytes; after each block the decoder gives way to other threads
 TINTED_NOTE = "had colours or a tint of its own, which are replaced"
 
 
 @contextmanager
 def _opened(file: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
-    "A Pillow image of the known formats, its size checked before anything is decoded; every failure is a `BadPhoto`."
+    "A Pillow image of one of our formats, its size checked before it is decoded; every failure is a `BadPhoto`."
     try:
         if isinstance(file, Path):
-            if file.exists() and not file.is_file():  # opening a pipe would wait for ever
+            if file.exists() and not file.is_file():  # opening a pipe would block
                 raise BadPhoto("not a file")
             if file.stat().st_size == 0:
                 raise BadPhoto("the file is empty")
-        # A stream and not a path, which Pillow would map into memory and then scramble if it is a TIFF to be turned.
+        # A stream: given a path, Pillow maps a TIFF into memory, and garbles it if it has to be rotated.
         with (
             file.open("rb") if isinstance(file, Path) else file as stream,
             Image.open(stream, formats=FORMATS) as image,
@@ -54,25 +54,25 @@ def _opened(file: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
         if error.errno:  # from the file system: no such file, permission, is a directory
             raise BadPhoto(error.strerror) from error
         raise BadPhoto(f"damaged or truncated ({error})") from error
-    except Exception as error:  # decoders meet broken files with whatever exception comes first
+    except Exception as error:  # decoders raise many types of exceptions on broken files
         raise BadPhoto(f"damaged ({type(error).__name__}: {' '.join(str(error).split())})") from error
 
 
 def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
-    """A photo for training: upright, RGB, its short side `short_side` pixels, the long one at most three times that:
-    of a longer one, the middle.
+    """A photo for training: RGB, upright, its short side `short_side` pixels; cropped to the middle if the long side is
+    more than three times that.
 
     Raises:
         BadPhoto: not a photo, truncated, or too large.
     """
     with _opened(io.BytesIO(file) if isinstance(file, bytes) else file, MAX_PIXELS) as image:
-        image.draft("RGB", (2 * short_side, 2 * short_side))  # JPEG decodes at a fraction of its size for less
+        image.draft("RGB", (2 * short_side, 2 * short_side))  # a JPEG is decoded at a reduced size, which is faster
         image.load()
         if image.mode.startswith(("I", "F")):
-            image = take_apart(image).grey()  # Pillow would clip what is above 255
+            image = photo_from_image(image).gray()  # Pillow would clip what is above 255
         image = _upright(image, []).convert("RGB")
         shortest = min(image.size)
-        width, height = (min(side, 3 * shortest) for side in image.size)  # of the middle, should it be a panorama
+        width, height = (min(side, 3 * shortest) for side in image.size)  # a panorama is cropped
         left, top = (image.width - width) / 2, (image.height - height) / 2
         size = tuple(max(short_side, round(side * short_side / shortest)) for side in (width, height))
         box = (left, top, left + width, top + height)
@@ -80,7 +80,7 @@ def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
 
 
 def count_pixels(path: Path) -> int:
-    "How many pixels the file says it has, as far as its first lines can be read; 0 for what is no photo."
+    "The number of pixels according to the file's header; 0 if it is no photo."
     try:
         with _opened(Path(path), sys.maxsize) as image:
             return image.width * image.height
@@ -89,9 +89,9 @@ def count_pixels(path: Path) -> int:
 
 
 def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = False) -> Photo:
-    """Read and take apart a photo file of any kind that Pillow knows, from any colour mode, in 8 or 16 bit.
+    """Read a photo file in any of `FORMATS`, any colour mode, 8 or 16 bit a channel.
 
-    `keep_source`: also the picture itself is wanted, not just its luma.
+    `keep_source`: keep the image itself, too, as `Photo.source`.
 
     Raises:
         BadPhoto: not a photo, damaged, too large, or unreadable.
@@ -101,16 +101,16 @@ def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = Fal
         raise BadPhoto(f"{kind} files are not supported; convert it to JPEG, PNG or TIFF first")
     with _opened(path, max_pixels) as image:
         image.decodermaxblock = READ_AT_ONCE
-        if _is_deep(image):
+        if _is_16bit_color(image):
             notes = []
-            photo = _from_deep(_deep_pixels(path, image, notes), image, notes)
+            photo = _from_16bit(_16bit_pixels(path, image, notes), image, notes)
         elif not keep_source and image.format in ("JPEG", "MPO") and _holds_luma(image):
             photo = _from_jpeg(image)
         else:
-            photo = take_apart(image)
+            photo = photo_from_image(image)
             photo.source = photo.source if keep_source else None
             if image.format == "TIFF" and photo.luma.dtype == np.uint16:
-                photo.luma = _as_its_tags_say(photo.luma, image)
+                photo.luma = _apply_tiff_tags(photo.luma, image)
         photo.metadata = read_metadata(image, photo.notes)
         if _has_more(image):
             photo.notes.append("only the first of the pictures in the file")
@@ -118,7 +118,7 @@ def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = Fal
 
 
 def _holds_luma(image: Image.Image) -> bool:
-    "Whether a JPEG's first channel is luma in sRGB: not so if it has another profile, or red, green and blue as such."
+    "Whether a JPEG's first channel is luma in sRGB: not if it has another profile, or stores RGB."
     profile = image.info.get("icc_profile")
     as_rgb = image.info.get("adobe_transform") == 0 or [layer[0] for layer in image.layer] == list(b"RGB")
     if profile is not None and not (image.mode == "RGB" and _is_srgb(profile)):
@@ -127,21 +127,21 @@ def _holds_luma(image: Image.Image) -> bool:
 
 
 def _is_srgb(profile: bytes) -> bool:
-    "Whether a profile leaves colours as they are, but for a level or two. Its name would not tell: many are wrong."
+    "Whether a profile changes no colour by more than two levels. Its name does not tell: many are wrong."
     steps = np.linspace(0, 255, 6).astype(np.uint8)
-    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
+    colors = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
     try:
         source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-        shown = ImageCms.profileToProfile(Image.fromarray(colours), source, srgb)
+        shown = ImageCms.profileToProfile(Image.fromarray(colors), source, srgb)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return False
-    return np.abs(np.asarray(shown, int) - colours).max() <= 2
+    return np.abs(np.asarray(shown, int) - colors).max() <= 2
 
 
 def _from_jpeg(image: Image.Image) -> Photo:
-    "The luma as the file itself holds it, without the trip to RGB and back."
+    "The luma as the file stores it, without a conversion to RGB and back."
     notes = []
-    image.draft("YCbCr", image.size)  # a grey one stays grey
+    image.draft("YCbCr", image.size)  # a grayscale one stays so
     image = _upright(image, notes)
     if image.mode == "YCbCr" and _is_tinted(image):
         notes.append(TINTED_NOTE)
@@ -149,7 +149,7 @@ def _from_jpeg(image: Image.Image) -> Photo:
 
 
 def _is_tinted(image: Image.Image) -> bool:
-    "Whether a YCbCr picture has colours: in some ten thousand of its pixels, averaged against noise."
+    "Whether a YCbCr image has colours, judged by some ten thousand of its pixels, averaged against noise."
     few = image.resize([min(side, 128) for side in image.size], Image.Resampling.NEAREST)
     cbcr = np.asarray(few.resize((32, 32), Image.Resampling.BOX), np.float32)[..., 1:] - 128
     return np.abs(cbcr).mean((0, 1)).sum() > TINTED
@@ -158,17 +158,17 @@ def _is_tinted(image: Image.Image) -> bool:
 def _has_more(image: Image.Image) -> bool:
     try:
         return getattr(image, "is_animated", False)
-    except Exception:  # damage behind the first picture, which is all that is wanted
+    except Exception:  # damage behind the first image, which is all that is needed
         return False
 
 
-def take_apart(image: Image.Image) -> Photo:
-    "A Pillow image of any mode, turned upright and brought to sRGB, as a `Photo` without metadata."
+def photo_from_image(image: Image.Image) -> Photo:
+    "A Pillow image of any mode as a `Photo` without metadata: upright, in sRGB."
     if 0 in image.size:
         raise BadPhoto("it has no pixels")
     notes = []
     image.load()
-    # The formats whose numbers are known to go from 0 to 65535. Copies, which come next, forget the format.
+    # In these formats, mode I goes from 0 to 65535. Checked now, because copies have no format.
     is_16bit = image.format in ("PPM", "PNG")
     image = _upright(image, notes)
     if image.mode.startswith("I;16"):
@@ -187,18 +187,18 @@ def take_apart(image: Image.Image) -> Photo:
     if image.mode == "L":
         luma = np.asarray(image)
     else:
-        luma = np.asarray(image.convert("L"))  # rounds, where the YCbCr conversion cuts off
+        luma = np.asarray(image.convert("L"))  # rounds; the conversion to YCbCr truncates
         if _is_tinted(image.convert("YCbCr")):
             notes.append(TINTED_NOTE)
     return Photo(luma, alpha, notes=notes, source=image)
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
-    "The image, or a copy that is turned as its EXIF data says."
+    "The image, or a rotated copy if its EXIF data asks for that."
     try:
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             return ImageOps.exif_transpose(image)
-    except Exception:  # EXIF is written by cameras and phones of all qualities
+    except Exception:  # EXIF of cameras and phones is often damaged, in many ways
         notes.append(DAMAGED)
     return image
 
@@ -211,7 +211,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     if profile and not (image.mode == "RGB" and _is_srgb(profile)):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            # A grey picture may well come with the profile of a colour one.
+            # A grayscale image may have the profile of a colour one.
             fits = image.mode in ("L", "CMYK") and source.profile.xcolor_space != "RGB "
             base = image if fits else image.convert("RGB")
             return ImageCms.profileToProfile(base, source, srgb, outputMode="RGB")
@@ -229,8 +229,8 @@ def _ignoring_profile(image: Image.Image, notes: list[str]) -> list[str]:
 
 
 def _numbers_to_16bit(image: Image.Image, notes: list[str]) -> np.ndarray:
-    "32-bit integers or floats as 16-bit luma. What is black and what white, such files do not say."
-    with np.errstate(invalid="ignore"):  # of floats, some that are no numbers
+    "32-bit integers or floats as 16-bit luma. Such files do not say which values are black and white."
+    with np.errstate(invalid="ignore"):  # NaN among floats
         values = np.asarray(image, np.float64)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
@@ -242,11 +242,11 @@ def _numbers_to_16bit(image: Image.Image, notes: list[str]) -> np.ndarray:
     return np.rint((values - low) / max(high - low, 1e-12) * 65535).astype(np.uint16)
 
 
-# 16 bit a channel: Pillow has grey pictures of that kind, but cuts coloured ones to 8 bit.
+# 16 bit a channel: Pillow reads such grayscale images, but reduces colour ones to 8 bit.
 
 
-def _as_its_tags_say(luma: np.ndarray, image: Image.Image) -> np.ndarray:
-    "The 16-bit luma of a TIFF, which Pillow passes on raw: where 12 bit are used, or 0 is white."
+def _apply_tiff_tags(luma: np.ndarray, image: Image.Image) -> np.ndarray:
+    "The 16-bit luma of a TIFF by its tags, which Pillow ignores: 12 bit may be used, or 0 be white."
     if image.tag_v2.get(ExifTags.Base.BitsPerSample) == (12,):
         luma = luma << 4 | luma >> 8
     if image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0:
@@ -254,27 +254,27 @@ def _as_its_tags_say(luma: np.ndarray, image: Image.Image) -> np.ndarray:
     return luma
 
 
-def _is_deep(image: Image.Image) -> bool:
-    "Whether this is a colour picture with 16 bit a channel, before it is loaded."
+def _is_16bit_color(image: Image.Image) -> bool:
+    "Whether this is a colour image with 16 bit a channel, before it is loaded."
     if image.format == "TIFF":
         return image.mode in ("RGB", "RGBA") and set(image.tag_v2.get(ExifTags.Base.BitsPerSample, ())) == {16}
     return image.format == "PNG" and image.mode in ("RGB", "RGBA") and ";16" in image.tile[0].args
 
 
-def _deep_pixels(path: Path, image: Image.Image, notes: list[str]) -> np.ndarray:
+def _16bit_pixels(path: Path, image: Image.Image, notes: list[str]) -> np.ndarray:
     """The pixels (H, W, channels), uint16, upright.
 
-    Pillow unpacks the upper byte of each sample; told that the bytes come in the other order, the lower one.
+    Pillow unpacks the upper byte of each sample; with the byte order reversed, it unpacks the lower one.
     """
-    if image.tile[0].args == "LA;16B":  # has no other order, but as many bytes a pixel as RGBA
-        grey, grey_lower, alpha, alpha_lower = np.moveaxis(_unpacked(image, "RGBA", notes), -1, 0)
-        return np.stack([_joined(grey, grey_lower), _joined(alpha, alpha_lower)], -1)
+    if image.tile[0].args == "LA;16B":  # cannot be reversed, but has as many bytes a pixel as RGBA
+        gray, gray_lower, alpha, alpha_lower = np.moveaxis(_unpacked(image, "RGBA", notes), -1, 0)
+        return np.stack([_joined(gray, gray_lower), _joined(alpha, alpha_lower)], -1)
     upper = _unpacked(image, ";16B" if _is_big_endian(image) else ";16L", notes)
     with path.open("rb") as stream, Image.open(stream, formats=(image.format,)) as again:
         lower = _unpacked(again, ";16L" if _is_big_endian(again) else ";16B", [])
     pixels = _joined(upper, lower)
     if image.format == "TIFF" and image.tag_v2.get(ExifTags.Base.ExtraSamples) == (1,):
-        opacity = np.maximum(pixels[..., 3:], 1) / np.float32(65535)  # its colours are multiplied by its alpha
+        opacity = np.maximum(pixels[..., 3:], 1) / np.float32(65535)  # premultiplied alpha
         pixels[..., :3] = np.minimum(pixels[..., :3] / opacity, 65535)
     return pixels
 
@@ -282,17 +282,17 @@ def _deep_pixels(path: Path, image: Image.Image, notes: list[str]) -> np.ndarray
 def _is_big_endian(image: Image.Image) -> bool:
     if image.format == "PNG":
         return True
-    if image.tile[0].codec_name == "libtiff":  # gives this machine's order
+    if image.tile[0].codec_name == "libtiff":  # decodes to this machine's order
         return sys.byteorder == "big"
     return image.tag_v2.prefix == b"MM"
 
 
 def _unpacked(image: Image.Image, order: str, notes: list[str]) -> np.ndarray:
-    "Upright bytes of an image, unpacked by `order`: Pillow's name of the whole raw mode, or its end."
+    "Upright bytes of an image, unpacked by `order`: a raw mode of Pillow, or its suffix."
     tiles = []
     for tile in image.tile:
         rawmode, *rest = (tile.args,) if isinstance(tile.args, str) else tile.args
-        channels = rawmode.split(";")[0].replace("a", "A")  # colours multiplied by alpha: as they are, for now
+        channels = rawmode.split(";")[0].replace("a", "A")  # premultiplied alpha: left as it is here
         tiles.append(tile._replace(args=(channels + order if order.startswith(";") else order, *rest)))
     image.tile = tiles
     image.load()
@@ -306,19 +306,19 @@ def _joined(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _from_deep(pixels: np.ndarray, image: Image.Image, notes: list[str]) -> Photo:
+def _from_16bit(pixels: np.ndarray, image: Image.Image, notes: list[str]) -> Photo:
     has_alpha = pixels.shape[2] in (2, 4)
-    colour = pixels[..., :-1] if has_alpha else pixels
+    color = pixels[..., :-1] if has_alpha else pixels
     luma = np.empty(pixels.shape[:2], np.uint16)
     for top, bottom, strip in strips(luma):
-        rows = colour[top:bottom].astype(np.float32)
+        rows = color[top:bottom].astype(np.float32)
         strip[:] = rows[..., 0] if rows.shape[2] == 1 else np.rint(rows @ np.array(LUMA_WEIGHTS, np.float32))
-    alpha = np.ascontiguousarray(pixels[..., -1]) if has_alpha else _alpha_16bit(colour, image)
+    alpha = np.ascontiguousarray(pixels[..., -1]) if has_alpha else _alpha_16bit(color, image)
     return Photo(luma, alpha, notes=_ignoring_profile(image, notes))
 
 
 def _alpha_16bit(pixels: np.ndarray, image: Image.Image) -> np.ndarray | None:
-    "The alpha of a PNG (H, W, channels) that declares one colour to be transparent."
+    "The alpha of a PNG (H, W, channels) that declares one colour transparent."
     if "transparency" not in image.info:
         return None
     return np.where((pixels == np.array(image.info["transparency"])).all(-1), 0, 65535).astype(np.uint16)

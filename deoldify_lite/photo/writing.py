@@ -1,4 +1,4 @@
-"From colour pixels and the rest of a `Photo` to a file, in the format that the photo came in."
+"Writes colour pixels with the alpha and metadata of a `Photo`, in the format that the file's extension names."
 
 import io
 import os
@@ -14,10 +14,10 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..files import atomic_path
-from .formats import LONGEST_METADATA, LONGEST_SIDE, OPAQUE, WRITABLE
+from .formats import MAX_METADATA, MAX_SIDE, OPAQUE, WRITABLE
 from .merging import strips
 from .metadata import Tag, descriptive
-from .parts import BadPhoto, ColorPixels, Photo, to_8bit
+from .types import BadPhoto, ColorPixels, Photo, to_8bit
 
 OPTIONS = {
     "JPEG": {"quality": 95, "subsampling": "4:2:0"},
@@ -28,30 +28,29 @@ OPTIONS = {
 END_OF_JPEG = b"\xff\xd9"
 
 
-def save_photo(colour: ColorPixels, photo: Photo, path: Path) -> None:
-    """Write `colour` with the photo's alpha and metadata, atomically: pixels (H, W, 3), uint8 or uint16, or, where
-    `takes_ycbcr`, a picture of `merge_for_jpeg`.
+def save_photo(pixels: ColorPixels, photo: Photo, path: Path) -> None:
+    """Write pixels with the photo's alpha and metadata, atomically: RGB (H, W, 3), uint8 or uint16, or, where
+    `takes_ycbcr`, the image of `merge_for_jpeg`.
 
-    The format follows the extension of `path`. 16 bit stay 16 bit in PNG and TIFF; JPEG and others get 8. What the
-    format cannot hold is left out, with a line in `photo.notes`.
+    The extension of `path` decides on the format. 16 bit a channel stay 16 bit in PNG and TIFF; other formats get 8.
+    What the format cannot hold is left out, with a sentence in `photo.notes`.
 
     Raises:
-        BadPhoto: no format that can be written has this extension, or the photo is too large for it.
+        BadPhoto: no format that is written has this extension, or the photo is too large for the format.
         OSError: the disk is full, the folder cannot be written to, ...
     """
     path = Path(path)
     kind = WRITABLE.get(path.suffix.lower())
     if kind is None:
         raise BadPhoto(f"cannot write {path.suffix or 'a file without extension'}; use one of {' '.join(WRITABLE)}")
-    if max(photo.size) > (limit := LONGEST_SIDE.get(kind, max(photo.size))):
+    if max(photo.size) > (limit := MAX_SIDE.get(kind, max(photo.size))):
         raise BadPhoto(f"{kind} holds no picture with a side of more than {limit} pixels; use PNG or TIFF")
-    metadata = _fitting(photo, kind)
-    pixels = colour
+    metadata = _fitting_metadata(photo, kind)
     if photo.alpha is not None:
         if kind in OPAQUE:
             photo.notes.append(f"its transparency was left out, which {kind} cannot hold")
         else:
-            pixels = np.dstack([colour, photo.alpha])
+            pixels = np.dstack([pixels, photo.alpha])
     with atomic_path(path) as temporary:
         if write := {"TIFF": _write_tiff, "PNG": _write_png}.get(kind):
             with temporary.open("wb") as file:
@@ -62,14 +61,14 @@ def save_photo(colour: ColorPixels, photo: Photo, path: Path) -> None:
 
 
 def takes_ycbcr(path: Path) -> bool:
-    "Whether the format of this file holds luma and halved chroma, so that going through RGB would be in vain."
+    "Whether this file's format stores YCbCr with subsampled chroma, so that a conversion to RGB can be saved."
     return WRITABLE.get(Path(path).suffix.lower()) == "JPEG"
 
 
-def _fitting(photo: Photo, kind: str) -> dict[str, Any]:
-    "The photo's metadata without what is too long for the format."
+def _fitting_metadata(photo: Photo, kind: str) -> dict[str, Any]:
+    "The photo's metadata, without what is too long for the format."
     metadata = dict(photo.metadata)
-    for name, limit in LONGEST_METADATA.get(kind, {}).items():
+    for name, limit in MAX_METADATA.get(kind, {}).items():
         if len(metadata.get(name, b"")) > limit:
             del metadata[name]
             photo.notes.append(f"its {name.upper()} data was left out, which is too long for {kind}")
@@ -79,28 +78,28 @@ def _fitting(photo: Photo, kind: str) -> dict[str, Any]:
 def _save_8bit(image: Image.Image, path: Path, kind: str, metadata: dict[str, Any]) -> None:
     options = OPTIONS.get(kind, {}).copy()
     options |= {name: metadata[name] for name in ("exif", "dpi", "xmp") if name in metadata}
-    # By way of memory: on a full disk Pillow leaves half a JPEG or BMP without a word, and never ends with JPEG 2000.
+    # Encoded in memory: on a full disk, Pillow leaves half a JPEG or BMP without an error, and hangs in JPEG 2000.
     path.write_bytes(_encoded(image, kind, options))
 
 
 def _encoded(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
     if kind == "JPEG":
-        # While Pillow encodes into what is no real file, no other thread gets a turn.
-        with suppress(AttributeError, OSError), os.fdopen(os.memfd_create("photo"), "w+b") as file:  # on Linux alone
+        # Pillow releases the interpreter lock only while it encodes into a real file.
+        with suppress(AttributeError, OSError), os.fdopen(os.memfd_create("photo"), "w+b") as file:  # Linux only
             image.save(file, kind, **options)
             file.seek(0)
             data = file.read()
-            if data.endswith(END_OF_JPEG):  # else the system would not have so large a file
+            if data.endswith(END_OF_JPEG):  # else the file was too large for the system
                 return data
     memory = io.BytesIO()
-    image.save(memory, kind, **options)  # what a format has no place for, Pillow passes over
+    image.save(memory, kind, **options)  # Pillow skips options that a format does not have
     return memory.getvalue()
 
 
 def _write_png(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> None:
-    """An RGB or RGBA PNG, 8 or 16 bit a channel, each row as its difference to the one above (filter 2).
+    """An RGB or RGBA PNG, 8 or 16 bit a channel, each row stored as its difference to the one above (filter 2).
 
-    Pillow cannot write 16 bit, and while it writes 8 no other thread gets a turn.
+    Pillow cannot write 16 bit, and holds the interpreter lock while it writes 8.
     """
     height, width, channels = pixels.shape
 
@@ -131,7 +130,7 @@ def _write_png(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> 
 
 
 def _write_tiff(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> None:
-    """An RGB or RGBA TIFF, 8 or 16 bit a channel, its rows as differences from pixel to pixel, deflated.
+    """An RGB or RGBA TIFF, 8 or 16 bit a channel, each pixel stored as its difference to the one before, deflated.
 
     Pillow cannot write 16 bit, nor a camera's EXIF into a compressed TIFF.
     """
@@ -160,9 +159,9 @@ def _write_tiff(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) ->
     tags[Tag.Predictor] = 2  # differences
     tags[Tag.PhotometricInterpretation] = 2  # RGB
     tags[Tag.SamplesPerPixel] = channels
-    tags[Tag.PlanarConfiguration] = 1  # the channels of a pixel side by side
+    tags[Tag.PlanarConfiguration] = 1  # interleaved
     if channels == 4:
-        tags[Tag.ExtraSamples] = 2  # alpha, the colours not multiplied by it
+        tags[Tag.ExtraSamples] = 2  # alpha, not premultiplied
     tags[Tag.RowsPerStrip] = next(strips(pixels))[1]
     sizes = [len(data) for data in packed]
     tags[Tag.StripByteCounts] = tuple(sizes)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from deoldify_lite.colorize.deoldify_colorizer import DeOldifyColorizer
 from deoldify_lite.modeling.weights import load_generator
-from deoldify_lite.photo import take_apart
+from deoldify_lite.photo import photo_from_image
 from helpers import parity
 
 WIDE = pytest.param("wide", marks=pytest.mark.slow)  # 218 million parameters
@@ -46,7 +46,7 @@ def test_photo_pipeline_as_the_original(checkpoint, colorizer, render_factor):
     """From photo to photo within one level, in the mode that squashes to a square."""
     photo = parity.photo()
     engine = colorizer.engine
-    (raw,) = engine.predict([engine.preprocess(take_apart(photo), render_factor)])
+    (raw,) = engine.predict([engine.preprocess(photo_from_image(photo), render_factor)])
     raw = Image.fromarray(raw).resize(photo.size, Image.Resampling.BILINEAR)
     for ours, stage in ((raw, "raw"), (colorizer.colorize(photo, render_factor=render_factor), "merged")):
         theirs = parity.picture(checkpoint.stem, f"rf{render_factor}_{stage}")

@@ -11,14 +11,14 @@ from deoldify_lite import Colorizer, color, device
 from deoldify_lite.colorize.engine import Engine, lower_precision
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator
-from deoldify_lite.photo import BadPhoto, take_apart
+from deoldify_lite.photo import BadPhoto, photo_from_image
 from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def greys() -> list[Image.Image]:
+def grays() -> list[Image.Image]:
     "Real photos in one shape, as the network sees them."
     photos = [Image.open(path).convert("L").resize((96, 64)) for path in sample_photos().values()]
     if not photos:
@@ -42,22 +42,22 @@ def test_the_network_is_bare():
     assert kept < plain / 4
 
 
-def test_in_float32_the_numbers_are_those_of_the_plain_network(greys):
+def test_in_float32_the_numbers_are_those_of_the_plain_network(grays):
     plain = load_generator("lite")
-    y = torch.stack([torch.from_numpy(np.array(grey)) for grey in greys])[:, None] / 255
+    y = torch.stack([torch.from_numpy(np.array(gray)) for gray in grays])[:, None] / 255
     with torch.inference_mode():
         expected = plain.chroma(color.normalize(y.expand(-1, 3, -1, -1))).numpy()
     assert np.ptp(expected) > 0.05, "there is no colour that could be wrong"
-    assert np.abs(np.stack(Engine("lite", "cpu", "float32").predict(greys)) - expected).max() < 1e-4
+    assert np.abs(np.stack(Engine("lite", "cpu", "float32").predict(grays)) - expected).max() < 1e-4
 
 
 def test_in_bfloat16_the_pictures_are_those_of_float32():
     "At most two levels apart on 99 % of the values."
     exact, quick = (Colorizer("lite", "cpu", precision) for precision in ("float32", "bfloat16"))
     for path in sample_photos().values():
-        grey = Image.open(path).convert("L")
-        grey.thumbnail((512, 512))
-        photo = take_apart(grey)
+        gray = Image.open(path).convert("L")
+        gray.thumbnail((512, 512))
+        photo = photo_from_image(gray)
         a, b = (colorizer.colorize_photo(photo).astype(int) for colorizer in (exact, quick))
         assert (np.abs(a - b) <= 2).mean() >= 0.99
 
@@ -72,30 +72,30 @@ def test_deoldifys_generators_run_in_bfloat16(architecture):
     assert len(kept) == 3 and all(".0.part.0." in path or ".0.part.1." in path for path in kept), kept
 
 
-def test_photos_of_a_batch_do_not_see_one_another(greys):
+def test_photos_of_a_batch_do_not_see_one_another(grays):
     engine = Engine("lite", "cpu", "float32")
-    together, alone = engine.predict(greys), [engine.predict([grey])[0] for grey in greys]
+    together, alone = engine.predict(grays), [engine.predict([gray])[0] for gray in grays]
     assert max(np.abs(a - b).max() for a, b in zip(together, alone)) < 1e-4
 
 
-def test_tensors_of_luma_become_tensors_of_chroma_or_rgb(greys):
+def test_tensors_of_luma_become_tensors_of_chroma_or_rgb(grays):
     engine = Engine("lite", "cpu", "float32")
-    luma = engine.to_luma(greys)
-    assert luma.shape == (len(greys), 1, 64, 96) and 0 <= luma.min() < luma.max() <= 1
+    luma = engine.to_luma(grays)
+    assert luma.shape == (len(grays), 1, 64, 96) and 0 <= luma.min() < luma.max() <= 1
     chroma, rgb = engine.predict_chroma(luma), engine.predict_rgb(luma)
-    assert chroma.shape == (len(greys), 2, 64, 96) and 0.05 < chroma.abs().max() <= 0.5
-    assert rgb.shape == (len(greys), 3, 64, 96) and 0 <= rgb.min() < rgb.max() <= 1
+    assert chroma.shape == (len(grays), 2, 64, 96) and 0.05 < chroma.abs().max() <= 0.5
+    assert rgb.shape == (len(grays), 3, 64, 96) and 0 <= rgb.min() < rgb.max() <= 1
     assert chroma.dtype == rgb.dtype == torch.float32
-    assert (chroma.numpy() == np.stack(engine.predict(greys))).all()
-    assert engine.predict_chroma(luma[..., :50, :70]).shape == (len(greys), 2, 50, 70)
+    assert (chroma.numpy() == np.stack(engine.predict(grays))).all()
+    assert engine.predict_chroma(luma[..., :50, :70]).shape == (len(grays), 2, 50, 70)
 
 
-def test_what_is_no_number_becomes_no_picture(greys, monkeypatch):
+def test_what_is_no_number_becomes_no_picture(grays, monkeypatch):
     engine = Engine("lite", "cpu", "float32")
     nothing = torch.full((1, 2, 4, 4), torch.nan)
     monkeypatch.setattr(engine.generator, "chroma", lambda x: nothing)
     with pytest.raises(BadPhoto, match="not finite in torch"):
-        engine.predict(greys[:1])
+        engine.predict(grays[:1])
 
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -26,12 +26,12 @@ def small_photo() -> Image.Image:
     return Image.merge("RGB", [Image.radial_gradient("L").resize((40, 32))] * 3)
 
 
-COLOUR = small_photo()
-GREY = COLOUR.convert("L")
-RGBA = COLOUR.copy()
-RGBA.putalpha(GREY)
-MORE = {"save_all": True, "append_images": [Image.new("RGB", COLOUR.size, "red"), COLOUR]}
-DEEP = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
+COLOR = small_photo()
+GRAY = COLOR.convert("L")
+RGBA = COLOR.copy()
+RGBA.putalpha(GRAY)
+MORE = {"save_all": True, "append_images": [Image.new("RGB", COLOR.size, "red"), COLOR]}
+DEEP = Image.fromarray(np.asarray(GRAY).astype(np.uint16) * 257)
 
 
 def described() -> dict[str, bytes]:
@@ -49,41 +49,41 @@ def described() -> dict[str, bytes]:
 
 # Kind -> picture, Pillow's name of the format, options.
 KINDS = {
-    "a.jpg": (COLOUR, "JPEG", described() | {"dpi": (300, 300)}),
-    "grey progressive.jpg": (GREY, "JPEG", {"progressive": True, "comment": b"Am See"}),
-    "cmyk.jpg": (COLOUR.convert("CMYK"), "JPEG", {"icc_profile": described()["icc_profile"]}),
-    "a.mpo": (COLOUR, "MPO", MORE),
-    "a.png": (COLOUR, "PNG", described() | {"dpi": (300, 300)}),
+    "a.jpg": (COLOR, "JPEG", described() | {"dpi": (300, 300)}),
+    "grey progressive.jpg": (GRAY, "JPEG", {"progressive": True, "comment": b"Am See"}),
+    "cmyk.jpg": (COLOR.convert("CMYK"), "JPEG", {"icc_profile": described()["icc_profile"]}),
+    "a.mpo": (COLOR, "MPO", MORE),
+    "a.png": (COLOR, "PNG", described() | {"dpi": (300, 300)}),
     "rgba.png": (RGBA, "PNG", {}),
-    "palette.png": (COLOUR.quantize(16), "PNG", {"transparency": 3}),
-    "bits.png": (COLOUR.convert("1"), "PNG", {}),
-    "animated.png": (COLOUR, "PNG", MORE),
+    "palette.png": (COLOR.quantize(16), "PNG", {"transparency": 3}),
+    "bits.png": (COLOR.convert("1"), "PNG", {}),
+    "animated.png": (COLOR, "PNG", MORE),
     "16 bit.png": (DEEP, "PNG", {}),
-    "a.tif": (COLOUR, "TIFF", {"dpi": (300, 300), "icc_profile": described()["icc_profile"]}),
+    "a.tif": (COLOR, "TIFF", {"dpi": (300, 300), "icc_profile": described()["icc_profile"]}),
     "lzw.tif": (RGBA, "TIFF", {"compression": "tiff_lzw"}),
-    "deflate.tif": (GREY, "TIFF", {"compression": "tiff_adobe_deflate"}),
-    "jpeg.tif": (COLOUR, "TIFF", {"compression": "jpeg"}),
-    "fax.tif": (COLOUR.convert("1"), "TIFF", {"compression": "group4"}),
-    "packbits.tif": (COLOUR.convert("CMYK"), "TIFF", {"compression": "packbits"}),
-    "pages.tif": (COLOUR, "TIFF", MORE),
-    "big.tif": (COLOUR, "TIFF", {"big_tiff": True}),
+    "deflate.tif": (GRAY, "TIFF", {"compression": "tiff_adobe_deflate"}),
+    "jpeg.tif": (COLOR, "TIFF", {"compression": "jpeg"}),
+    "fax.tif": (COLOR.convert("1"), "TIFF", {"compression": "group4"}),
+    "packbits.tif": (COLOR.convert("CMYK"), "TIFF", {"compression": "packbits"}),
+    "pages.tif": (COLOR, "TIFF", MORE),
+    "big.tif": (COLOR, "TIFF", {"big_tiff": True}),
     "16 bit.tif": (DEEP, "TIFF", {"exif": described()["exif"]}),
-    "float.tif": (GREY.convert("F"), "TIFF", {}),
-    "lab.tif": (Image.merge("LAB", [GREY] * 3), "TIFF", {}),
-    "a.webp": (COLOUR, "WEBP", described()),
+    "float.tif": (GRAY.convert("F"), "TIFF", {}),
+    "lab.tif": (Image.merge("LAB", [GRAY] * 3), "TIFF", {}),
+    "a.webp": (COLOR, "WEBP", described()),
     "lossless.webp": (RGBA, "WEBP", {"lossless": True}),
     "animated.webp": (RGBA, "WEBP", MORE),
-    "a.bmp": (COLOUR, "BMP", {"dpi": (300, 300)}),
-    "palette.bmp": (COLOUR.quantize(16), "BMP", {}),
-    "a.gif": (COLOUR, "GIF", {"comment": b"Am See"}),
-    "animated.gif": (COLOUR.quantize(16), "GIF", MORE | {"transparency": 3, "disposal": 2}),
-    "a.ppm": (COLOUR, "PPM", {}),
-    "a.pgm": (GREY, "PPM", {}),
-    "a.pbm": (COLOUR.convert("1"), "PPM", {}),
+    "a.bmp": (COLOR, "BMP", {"dpi": (300, 300)}),
+    "palette.bmp": (COLOR.quantize(16), "BMP", {}),
+    "a.gif": (COLOR, "GIF", {"comment": b"Am See"}),
+    "animated.gif": (COLOR.quantize(16), "GIF", MORE | {"transparency": 3, "disposal": 2}),
+    "a.ppm": (COLOR, "PPM", {}),
+    "a.pgm": (GRAY, "PPM", {}),
+    "a.pbm": (COLOR.convert("1"), "PPM", {}),
     "16 bit.pgm": (DEEP.convert("I"), "PPM", {}),
-    "a.jp2": (COLOUR, "JPEG2000", {}),
+    "a.jp2": (COLOR, "JPEG2000", {}),
     "lossless.j2k": (RGBA, "JPEG2000", {"irreversible": False, "no_jp2": True}),
-    "a.avif": (COLOUR, "AVIF", {"speed": 10} | described()),
+    "a.avif": (COLOR, "AVIF", {"speed": 10} | described()),
     "rgba.avif": (RGBA, "AVIF", {"speed": 10}),
 }
 
@@ -165,9 +165,9 @@ def test_damaged_at_random_it_is_a_photo_or_a_bad_one(tmp_path, monkeypatch, kin
             continue
         assert photo.luma.ndim == 2 and photo.luma.dtype in (np.uint8, np.uint16), case
         assert photo.alpha is None or (photo.alpha.shape, photo.alpha.dtype) == (photo.luma.shape, photo.luma.dtype)
-        colour = photo.merge(np.full((2, 2, 2), 0.1))
+        color = photo.merge(np.full((2, 2, 2), 0.1))
         try:
-            save_photo(colour, photo, target)
+            save_photo(color, photo, target)
         except BadPhoto as error:  # too long a side for its format
             assert "holds no picture" in str(error), case
             continue

@@ -17,6 +17,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from test_fuzz import KINDS, damaged, whole
+from test_photo import ALPHA, BROKEN, COLOR, LOSSLESS, UPRIGHT, chunk, encoded, noise, orientation, oriented, png, tiff
 from typer.testing import CliRunner
 
 from deoldify_lite import Colorizer
@@ -26,11 +28,9 @@ from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.files import TEMPORARY, remove_leftovers
 from deoldify_lite.modeling.weights import read_safetensors, save_weights
 from deoldify_lite.photo import open_photo
-from test_fuzz import KINDS, damaged, whole
-from test_photo import ALPHA, BROKEN, COLOUR, LOSSLESS, UPRIGHT, chunk, encoded, noise, orientation, oriented, png, tiff
 
 pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "colorize_dir.py"
 
 
@@ -86,12 +86,12 @@ def assert_whole(source: Path, target: Path) -> None:
 
 # Every case of a folder that has seen much, at once.
 
-ALPHA_MODES = {"LA": COLOUR.convert("L"), "RGBA": COLOUR}
-MANY = {"save_all": True, "append_images": [COLOUR.rotate(90, expand=True), COLOUR.rotate(180)]}
+ALPHA_MODES = {"LA": COLOR.convert("L"), "RGBA": COLOR}
+MANY = {"save_all": True, "append_images": [COLOR.rotate(90, expand=True), COLOR.rotate(180)]}
 GIF = encoded(Image.new("L", (4, 4)), "GIF", save_all=True, append_images=[Image.new("L", (4, 4), 9)])
 SECOND = GIF.rindex(b"\x21\xf9\x04")
 BOMB = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", bytes.fromhex("0000ea600000ea601002000000")) + chunk(b"IDAT", b"")
-SEPIA = Image.merge("RGB", [COLOUR.convert("L").point(lambda v, k=k: int(v * k)) for k in (1.0, 0.85, 0.6)])
+SEPIA = Image.merge("RGB", [COLOR.convert("L").point(lambda v, k=k: int(v * k)) for k in (1.0, 0.85, 0.6)])
 
 
 def with_alpha(image: Image.Image) -> Image.Image:
@@ -101,40 +101,40 @@ def with_alpha(image: Image.Image) -> Image.Image:
 
 
 GOOD = {
-    "really a jpeg.png": encoded(COLOUR, "JPEG"),
+    "really a jpeg.png": encoded(COLOR, "JPEG"),
     "absurd.gif": GIF[:SECOND] + GIF[SECOND:-1] * 20_000 + GIF[-1:],
-    "animated.gif": encoded(COLOUR.quantize(16), "GIF", **MANY),
-    "pages.tif": encoded(COLOUR, "TIFF", **MANY),
+    "animated.gif": encoded(COLOR.quantize(16), "GIF", **MANY),
+    "pages.tif": encoded(COLOR, "TIFF", **MANY),
     "1x1.png": png(noise(1, 1, 1)),
     "1x20000.png": png(noise(20_000, 1, 1)),
     "20000x1.jpg": encoded(Image.fromarray(noise(1, 20_000)), "JPEG"),
     "16 bit.tif": tiff(noise(20, 30, dtype=np.uint16)),
     "16 bit.png": png(noise(20, 30, 3, dtype=np.uint16)),
     "float.tif": tiff(np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)),
-    "cmyk.jpg": encoded(COLOUR.convert("CMYK"), "JPEG", quality=100),
-    "palette.png": encoded(COLOUR.quantize(16), "PNG", transparency=3),
-    "LA.png": encoded(with_alpha(COLOUR.convert("L")), "PNG"),
-    "RGBA.png": encoded(with_alpha(COLOUR), "PNG"),
-    "1 bit.tif": encoded(COLOUR.convert("1"), "TIFF"),
+    "cmyk.jpg": encoded(COLOR.convert("CMYK"), "JPEG", quality=100),
+    "palette.png": encoded(COLOR.quantize(16), "PNG", transparency=3),
+    "LA.png": encoded(with_alpha(COLOR.convert("L")), "PNG"),
+    "RGBA.png": encoded(with_alpha(COLOR), "PNG"),
+    "1 bit.tif": encoded(COLOR.convert("1"), "TIFF"),
     "corrupt exif.jpg": encoded(Image.fromarray(UPRIGHT), "JPEG", exif=b"Exif\0\0nonsense"),
-    "malformed icc.png": encoded(COLOUR, "PNG", icc_profile=b"no profile"),
+    "malformed icc.png": encoded(COLOR, "PNG", icc_profile=b"no profile"),
     "black.png": encoded(Image.new("L", (9, 8), 0), "PNG"),
     "white.png": encoded(Image.new("L", (9, 8), 255), "PNG"),
-    "colour.png": encoded(COLOUR, "PNG"),
+    "colour.png": encoded(COLOR, "PNG"),
     "sepia.png": encoded(SEPIA, "PNG"),
     "twin.jpg": encoded(Image.new("L", (9, 8), 50), "JPEG"),
     "twin.png": encoded(Image.new("L", (9, 8), 200), "PNG"),
     "one/same name.png": encoded(Image.new("L", (9, 8), 50), "PNG"),
     "two/same name.png": encoded(Image.new("L", (9, 8), 200), "PNG"),
-    "a folder.jpg/inside.jpg": encoded(COLOUR, "JPEG"),
-    "x" * 251 + ".png": encoded(COLOUR, "PNG"),
-    os.fsdecode(b"\xff\xfe.png"): encoded(COLOUR, "PNG"),
+    "a folder.jpg/inside.jpg": encoded(COLOR, "JPEG"),
+    "x" * 251 + ".png": encoded(COLOR, "PNG"),
+    os.fsdecode(b"\xff\xfe.png"): encoded(COLOR, "PNG"),
 } | {f"turned {value}.jpg": oriented("JPEG", value) for value in range(1, 9)}
 BAD = BROKEN | {
     "bomb.png": (BOMB, "too large: 60000 x 60000"),
     "float colours.tif": (tiff(np.zeros((4, 4, 3), np.float32)), "not supported"),
     "y" * 250 + ".gif": (GIF, "too long"),  # by the .png that is added
-    "unreadable.png": (encoded(COLOUR, "PNG"), "Permission denied"),
+    "unreadable.png": (encoded(COLOR, "PNG"), "Permission denied"),
 }
 NOT_MEANT = ("._x.jpg", ".hidden.png", "Thumbs.db", "notes.txt", ".DS_Store")
 
@@ -256,7 +256,7 @@ class Evil:
 def test_bad_weights_are_one_sentence_and_exit_code_3(weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
-    COLOUR.save(tmp_path / "in" / "a.png")
+    COLOR.save(tmp_path / "in" / "a.png")
     evil = io.BytesIO()
     torch.save({"model": Evil()}, evil)
     other = io.BytesIO()
@@ -418,7 +418,7 @@ def test_a_full_disk_is_told_line_by_line_and_leaves_no_half_file(small_disk, co
 def test_a_scan_of_100_megapixels_takes_less_than_3_gigabytes(flags, tmp_path, monkeypatch, extension):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     scan, result, notes = (tmp_path / name for name in (f"scan{extension}", f"colour{extension}", "notes.json"))
-    COLOUR.resize((12_500, 8_000), Image.Resampling.NEAREST).save(scan)
+    COLOR.resize((12_500, 8_000), Image.Resampling.NEAREST).save(scan)
     probe = [sys.executable, "-m", "benchmarks.probe", notes]
     subprocess.run([*probe, "colorize", scan, result, *flags], cwd=ROOT, check=True)
     assert 0.4e9 < json.loads(notes.read_text())["peak_memory"] < 3e9

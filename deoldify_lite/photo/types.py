@@ -1,4 +1,4 @@
-"A photo taken apart, and put together again in colour."
+"A photo as luma, alpha and metadata."
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,18 +14,18 @@ ColorPixels = np.ndarray | Image.Image
 
 
 class BadPhoto(DeoldifyError, ValueError):
-    "A file that cannot be used as a photo, or a photo that a format cannot hold. The message says why."
+    "A file that cannot be read as a photo, or a photo that its new format cannot hold. The message says why."
 
 
 @dataclass
 class Photo:
-    """A photo taken apart.
+    """What a colorizer keeps of a photo.
 
     luma: (H, W), uint8 or uint16, upright.
     alpha: of the same shape and type, or None.
-    metadata: what `save_photo` writes beside the pixels: exif, xmp (bytes), dpi (pair).
-    notes: what happened to it on the way that its owner may want to know.
-    source: the upright picture in sRGB, mode L or RGB, where it had 8 bit and was wanted.
+    metadata: what `save_photo` writes beside the pixels: exif and xmp (bytes), dpi (pair of floats).
+    notes: sentences for the owner about what was changed or left out.
+    source: the upright image in sRGB (mode L or RGB), if the file has 8 bit a channel and the caller asked for it.
     """
 
     luma: np.ndarray
@@ -39,19 +39,19 @@ class Photo:
         "Width and height, upright."
         return self.luma.shape[1], self.luma.shape[0]
 
-    def grey(self) -> Image.Image:
-        "What the network looks at: the luma in 8 bit (mode L)."
+    def gray(self) -> Image.Image:
+        "The luma in 8 bit, as an image (mode L)."
         return Image.fromarray(to_8bit(self.luma))
 
     def merge(self, cbcr: np.ndarray) -> np.ndarray:
-        """The photo in colour: (H, W, 3) of the luma's type, alpha left out.
+        """RGB (H, W, 3) of the luma's type, without alpha.
 
-        `cbcr`: (2, h, w) float in [-0.5, 0.5] of any size; stretched to the photo's. Where luma and chroma together
-        leave the gamut the chroma gives way, so that luma stays within one level and hue is kept.
+        `cbcr`: (2, h, w) float in [-0.5, 0.5] of any size; resized to the photo's. Where luma and chroma together leave
+        the gamut, the chroma is reduced, so that luma stays within one level and the hue is kept.
         """
         return merge(self.luma, cbcr)
 
 
 def to_8bit(pixels: np.ndarray) -> np.ndarray:
-    "16-bit pixels by their upper byte; 8-bit ones as they are."
+    "The upper byte of 16-bit pixels; 8-bit pixels as they are."
     return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)

@@ -17,7 +17,7 @@ from deoldify_lite.colorize.engine import working_size
 from deoldify_lite.colorize.folder import BadRequest
 from deoldify_lite.device import DeviceUnavailable
 from deoldify_lite.modeling.weights import BadWeights
-from deoldify_lite.photo import BadPhoto, Photo, open_photo, take_apart
+from deoldify_lite.photo import BadPhoto, Photo, open_photo, photo_from_image
 from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,7 +35,7 @@ def deoldify(weights) -> DeOldifyColorizer:
 
 
 @pytest.fixture(scope="module")
-def grey() -> Image.Image:
+def gray() -> Image.Image:
     with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
         return image.convert("L").resize((128, 150))
 
@@ -49,35 +49,35 @@ def luma(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"), np.float64) @ np.array(LUMA_WEIGHTS)
 
 
-def test_colour_is_added_and_luma_kept(colorizer, grey):
-    result = colorizer.colorize(grey)
-    assert result.mode == "RGB" and result.size == grey.size
+def test_color_is_added_and_luma_kept(colorizer, gray):
+    result = colorizer.colorize(gray)
+    assert result.mode == "RGB" and result.size == gray.size
     assert chroma(result) > 2
-    assert np.abs(luma(result) - np.asarray(grey)).max() <= 1
-    assert grey.mode == "L"
+    assert np.abs(luma(result) - np.asarray(gray)).max() <= 1
+    assert gray.mode == "L"
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16", "I;16B"])
-def test_any_mode_gives_rgb(colorizer, grey, mode):
-    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode.startswith("I;16") else grey
+def test_any_mode_gives_rgb(colorizer, gray, mode):
+    image = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257) if mode.startswith("I;16") else gray
     if mode == "I;16B":
         image = Image.frombytes("I;16B", image.size, np.asarray(image).astype(">u2").tobytes())
     elif mode in ("HSV", "LAB"):
-        image = Image.merge(mode, [grey, *(Image.new("L", grey.size, 128),) * 2])
+        image = Image.merge(mode, [gray, *(Image.new("L", gray.size, 128),) * 2])
     else:
         image = image.convert(mode)
     result = colorizer.colorize(image)
     assert image.mode == mode
-    assert result.mode == "RGB" and result.size == grey.size
+    assert result.mode == "RGB" and result.size == gray.size
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "PA", "La", "RGBa"])
-def test_transparency_is_kept(colorizer, grey, mode):
-    image = grey.convert({"PA": "P", "LA": "L", "La": "L"}.get(mode, "RGB"))
-    alpha = grey.rotate(180)
+def test_transparency_is_kept(colorizer, gray, mode):
+    image = gray.convert({"PA": "P", "LA": "L", "La": "L"}.get(mode, "RGB"))
+    alpha = gray.rotate(180)
     image.putalpha(alpha)
     result = colorizer.colorize(image.convert(mode))
-    assert result.mode == "RGBA" and result.size == grey.size
+    assert result.mode == "RGBA" and result.size == gray.size
     assert (np.asarray(result.getchannel("A")) == np.asarray(alpha)).all()
 
 
@@ -91,18 +91,18 @@ def test_transparency_of_16_bit_is_kept_in_8(colorizer):
     ]
 
 
-def test_an_orientation_is_applied(colorizer, grey):
-    image = grey.copy()
+def test_an_orientation_is_applied(colorizer, gray):
+    image = gray.copy()
     image.getexif()[274] = 6
     result = colorizer.colorize(image)
     assert result.size == (150, 128)
     assert 274 not in result.getexif()
-    assert np.abs(luma(result) - np.rot90(np.asarray(grey), -1)).max() <= 1
+    assert np.abs(luma(result) - np.rot90(np.asarray(gray), -1)).max() <= 1
 
 
-def test_strength(colorizer, grey):
-    nothing, half, as_predicted, twice = (colorizer.colorize(grey, strength) for strength in (0, 0.5, 1, 2))
-    assert (np.asarray(nothing) == np.asarray(grey)[..., None]).all()
+def test_strength(colorizer, gray):
+    nothing, half, as_predicted, twice = (colorizer.colorize(gray, strength) for strength in (0, 0.5, 1, 2))
+    assert (np.asarray(nothing) == np.asarray(gray)[..., None]).all()
     assert 0 < chroma(half) < chroma(as_predicted) < chroma(twice)
 
 
@@ -129,27 +129,27 @@ def test_no_pixels_and_a_file_that_is_cut_off(colorizer, tmp_path):
         colorizer.colorize(image)
 
 
-def test_a_file_becomes_a_file_in_colour(colorizer, grey, tmp_path):
+def test_a_file_becomes_a_file_in_color(colorizer, gray, tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "my grandmother"
-    grey.save(tmp_path / "a.jpg", exif=exif)
+    gray.save(tmp_path / "a.jpg", exif=exif)
     result = colorizer.colorize_file(tmp_path / "a.jpg", tmp_path / "out" / "b.png", strength=0.5)
     assert (result.status, result.output) == ("done", str(tmp_path / "out" / "b.png"))
-    assert (result.width, result.height) == grey.size and result.seconds >= 0
+    assert (result.width, result.height) == gray.size and result.seconds >= 0
     with Image.open(tmp_path / "a.jpg") as before, Image.open(result.output) as after:
         assert after.tobytes() == colorizer.colorize(before, 0.5).tobytes()
         assert after.getexif()[0x010E] == "my grandmother"
 
 
-def test_a_file_goes_into_a_folder_under_its_own_name(colorizer, deoldify, grey, tmp_path):
-    grey.save(tmp_path / "a.gif")
+def test_a_file_goes_into_a_folder_under_its_own_name(colorizer, deoldify, gray, tmp_path):
+    gray.save(tmp_path / "a.gif")
     (tmp_path / "out").mkdir()
     result = colorizer.colorize_file(str(tmp_path / "a.gif"), str(tmp_path / "out"), render_factor=2)
     assert result.output == str(tmp_path / "out" / "a.gif.png")
     with Image.open(result.output) as made:
-        assert made.tobytes() == colorizer.colorize(grey, render_factor=2).tobytes()
-    transparent = grey.copy()
-    transparent.putalpha(grey)
+        assert made.tobytes() == colorizer.colorize(gray, render_factor=2).tobytes()
+    transparent = gray.copy()
+    transparent.putalpha(gray)
     transparent.save(tmp_path / "b.png")
     theirs = deoldify.colorize_file(tmp_path / "b.png", tmp_path / "b.jpg")
     assert theirs.notes == ["its transparency was left out, which JPEG cannot hold"]
@@ -157,13 +157,13 @@ def test_a_file_goes_into_a_folder_under_its_own_name(colorizer, deoldify, grey,
         assert chroma(made) > 1
 
 
-def test_a_file_that_cannot_be_colorized_is_named_and_leaves_nothing(colorizer, grey, tmp_path):
+def test_a_file_that_cannot_be_colorized_is_named_and_leaves_nothing(colorizer, gray, tmp_path):
     (tmp_path / "letter.jpg").write_text("Dear grandmother")
     with pytest.raises(BadPhoto, match=r"letter\.jpg: not a photo"):
         colorizer.colorize_file(tmp_path / "letter.jpg", tmp_path / "b.jpg")
     with pytest.raises(BadPhoto, match=r"none\.jpg: No such file"):
         colorizer.colorize_file(tmp_path / "none.jpg", tmp_path / "b.jpg")
-    grey.save(tmp_path / "a.png")
+    gray.save(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
     with pytest.raises(BadRequest, match="is the original"):
         colorizer.colorize_file(tmp_path / "a.png", tmp_path)
@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_colorized_is_named_and_leaves_nothing(colorizer, 
     assert {path.name for path in tmp_path.iterdir()} == {"letter.jpg", "a.png"}
 
 
-def test_16_bit_photos_get_16_bit_colours(colorizer):
+def test_16_bit_photos_get_16_bit_colors(colorizer):
     photo = Photo(np.random.default_rng(0).integers(0, 65536, (40, 30)).astype(np.uint16))
     pixels = colorizer.colorize_photo(photo)
     assert pixels.dtype == np.uint16 and pixels.shape == (40, 30, 3)
@@ -189,12 +189,12 @@ def test_threads_see_what_one_sees(colorizer):
     assert all((a == b).all() for a, b in zip(alone, together))
 
 
-def test_deoldifys_way_gives_other_colours(colorizer, deoldify, grey):
-    ours, theirs = colorizer.colorize(grey), deoldify.colorize(grey)
-    assert theirs.size == grey.size and chroma(theirs) > 1
+def test_deoldifys_way_gives_other_colors(colorizer, deoldify, gray):
+    ours, theirs = colorizer.colorize(gray), deoldify.colorize(gray)
+    assert theirs.size == gray.size and chroma(theirs) > 1
     assert (np.asarray(ours) != np.asarray(theirs)).any()
-    nothing = deoldify.colorize(grey, strength=0)
-    assert np.abs(np.asarray(nothing).astype(int) - np.asarray(grey)[..., None]).max() <= 1
+    nothing = deoldify.colorize(gray, strength=0)
+    assert np.abs(np.asarray(nothing).astype(int) - np.asarray(gray)[..., None]).max() <= 1
 
 
 def test_deoldifys_way_keeps_16_bit(deoldify):
@@ -210,15 +210,15 @@ def test_the_render_factor_sets_the_area_and_the_photo_the_shape(colorizer):
     assert working_size((3000, 4000), 12) == (160, 224)
     width, height = working_size((100_000, 10), 12)
     assert width <= 4 * 12 * 16 and height == 32
-    assert colorizer.engine.preprocess(take_apart(Image.new("L", (400, 300))), 12).size == (224, 160)
+    assert colorizer.engine.preprocess(photo_from_image(Image.new("L", (400, 300))), 12).size == (224, 160)
 
 
-def test_the_render_factor_is_that_of_the_call_or_else_of_the_colorizer(colorizer, weights, grey):
-    other = Colorizer(weights, "cpu", "float32", 2 * SMALL).colorize(grey)
-    assert other != colorizer.colorize(grey)
-    assert other == colorizer.colorize(grey, render_factor=2 * SMALL)
+def test_the_render_factor_is_that_of_the_call_or_else_of_the_colorizer(colorizer, weights, gray):
+    other = Colorizer(weights, "cpu", "float32", 2 * SMALL).colorize(gray)
+    assert other != colorizer.colorize(gray)
+    assert other == colorizer.colorize(gray, render_factor=2 * SMALL)
     with pytest.raises(ValueError, match="at least 2"):
-        colorizer.colorize(grey, render_factor=1)
+        colorizer.colorize(gray, render_factor=1)
 
 
 def test_without_a_render_factor_the_best_for_such_a_generator(weights):

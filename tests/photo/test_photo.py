@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from deoldify_lite.bt601 import LUMA_WEIGHTS
-from deoldify_lite.photo import BadPhoto, Photo, merging, open_photo, read_rgb, save_photo, take_apart
+from deoldify_lite.photo import BadPhoto, Photo, merging, open_photo, photo_from_image, read_rgb, save_photo
 from deoldify_lite.samples import sample_photos
 
 try:
@@ -38,7 +38,7 @@ def luma(rgb: np.ndarray) -> np.ndarray:
     return rgb.astype(np.float64) @ np.array(LUMA_WEIGHTS)
 
 
-def no_colour(photo: Photo) -> np.ndarray:
+def no_color(photo: Photo) -> np.ndarray:
     return photo.merge(np.zeros((2, 4, 4)))
 
 
@@ -51,10 +51,10 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 def png(pixels: np.ndarray, *before: bytes) -> bytes:
     "A PNG of (H, W, channels) in 8 or 16 bit, with other chunks before its pixels."
     height, width, channels = pixels.shape
-    depth, colours = 8 * pixels.dtype.itemsize, {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    depth, colors = 8 * pixels.dtype.itemsize, {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
     data = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colors, 0, 0, 0))
     return b"".join((b"\x89PNG\r\n\x1a\n", header, *before, chunk(b"IDAT", data), chunk(b"IEND", b"")))
 
 
@@ -154,7 +154,7 @@ def test_max_pixels_is_the_largest_size_that_is_taken(tmp_path):
 
 def test_an_image_without_pixels():
     with pytest.raises(BadPhoto, match="no pixels"):
-        take_apart(Image.new("L", (0, 5)))
+        photo_from_image(Image.new("L", (0, 5)))
 
 
 WHOLE = {
@@ -197,7 +197,7 @@ def opened_or_bad(path: Path) -> None:
         assert str(error) and "\n" not in str(error)
     else:
         assert photo.luma.ndim == 2 and photo.luma.dtype in (np.uint8, np.uint16)
-        assert no_colour(photo).shape == (*photo.luma.shape, 3)
+        assert no_color(photo).shape == (*photo.luma.shape, 3)
 
 
 def test_the_damage_behind_the_first_picture_does_not_matter(tmp_path):
@@ -213,9 +213,9 @@ def test_any_size(tmp_path, size):
     (tmp_path / "a.png").write_bytes(png(noise(*size[::-1], 1)))
     photo = open_photo(tmp_path / "a.png")
     assert photo.size == size
-    colour = photo.merge(np.full((2, 7, 5), 0.1))
-    assert colour.shape == (size[1], size[0], 3)
-    assert np.abs(luma(colour) - photo.luma).max() <= 1
+    color = photo.merge(np.full((2, 7, 5), 0.1))
+    assert color.shape == (size[1], size[0], 3)
+    assert np.abs(luma(color) - photo.luma).max() <= 1
 
 
 def test_the_content_decides_what_is_read_and_the_name_what_is_written(tmp_path):
@@ -224,7 +224,7 @@ def test_the_content_decides_what_is_read_and_the_name_what_is_written(tmp_path)
     (tmp_path / "a.jpg").write_bytes(data)
     photo = open_photo(tmp_path / "a.png")
     assert (photo.luma == open_photo(tmp_path / "a.jpg").luma).all()
-    save_photo(no_colour(photo), photo, tmp_path / "b.png")
+    save_photo(no_color(photo), photo, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         assert image.format == "PNG"
 
@@ -264,7 +264,7 @@ def test_a_jpeg_is_read_no_further_than_needed(tmp_path, mode, orientation):
     assert whole.source.size == quick.size and quick.source is None
 
 
-COLOUR = Image.fromarray(noise(12, 10, 3))
+COLOR = Image.fromarray(noise(12, 10, 3))
 ALPHA = Image.fromarray(noise(12, 10, seed=1))
 
 
@@ -275,19 +275,19 @@ def with_alpha(image: Image.Image) -> Image.Image:
 
 
 MODES = {
-    "1": (COLOUR.convert("1"), None),
-    "L": (COLOUR.convert("L"), None),
-    "LA": (with_alpha(COLOUR.convert("L")), ALPHA),
-    "La": (with_alpha(COLOUR.convert("L")).convert("La"), ALPHA),
-    "P": (COLOUR.quantize(16), None),
-    "PA": (with_alpha(COLOUR.quantize(16)), ALPHA),
-    "RGB": (COLOUR, None),
-    "RGBA": (with_alpha(COLOUR), ALPHA),
-    "RGBa": (with_alpha(COLOUR).convert("RGBa"), ALPHA),
-    "RGBX": (COLOUR.convert("RGBX"), None),
-    "CMYK": (COLOUR.convert("CMYK"), None),
-    "YCbCr": (COLOUR.convert("YCbCr"), None),
-    "HSV": (COLOUR.convert("HSV"), None),
+    "1": (COLOR.convert("1"), None),
+    "L": (COLOR.convert("L"), None),
+    "LA": (with_alpha(COLOR.convert("L")), ALPHA),
+    "La": (with_alpha(COLOR.convert("L")).convert("La"), ALPHA),
+    "P": (COLOR.quantize(16), None),
+    "PA": (with_alpha(COLOR.quantize(16)), ALPHA),
+    "RGB": (COLOR, None),
+    "RGBA": (with_alpha(COLOR), ALPHA),
+    "RGBa": (with_alpha(COLOR).convert("RGBa"), ALPHA),
+    "RGBX": (COLOR.convert("RGBX"), None),
+    "CMYK": (COLOR.convert("CMYK"), None),
+    "YCbCr": (COLOR.convert("YCbCr"), None),
+    "HSV": (COLOR.convert("HSV"), None),
 }
 
 
@@ -295,7 +295,7 @@ MODES = {
 def test_modes_of_pillow(mode):
     image, alpha = MODES[mode]
     assert image.mode == mode
-    photo = take_apart(image)
+    photo = photo_from_image(image)
     plain = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)  # Pillow goes nowhere else from these
     expected = np.asarray(image.convert(plain).convert("RGB").convert("L"))
     assert (photo.luma == expected).all()
@@ -305,30 +305,30 @@ def test_modes_of_pillow(mode):
 
 def test_lab_is_brought_to_srgb():
     lab = ImageCms.profileToProfile(
-        COLOUR, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        COLOR, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )
-    photo = take_apart(lab)
+    photo = photo_from_image(lab)
     assert photo.alpha is None
-    assert np.abs(photo.luma - luma(np.asarray(COLOUR))).mean() < 2
+    assert np.abs(photo.luma - luma(np.asarray(COLOR))).mean() < 2
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_palette_with_transparency(tmp_path):
-    image = COLOUR.quantize(16)
+    image = COLOR.quantize(16)
     opaque = np.asarray(image) != 3
     for kind in ("PNG", "GIF"):
         (tmp_path / "a").write_bytes(encoded(image, kind, transparency=3))
         photo = open_photo(tmp_path / "a")
         assert (photo.alpha == np.where(opaque, 255, 0)).all(), kind
         assert (photo.luma == np.asarray(image.convert("L")))[opaque].all(), kind
-    translucent = with_alpha(COLOUR).convert("P")  # several levels of it
+    translucent = with_alpha(COLOR).convert("P")  # several levels of it
     (tmp_path / "a").write_bytes(encoded(translucent, "PNG"))
     assert (open_photo(tmp_path / "a").alpha == np.asarray(translucent.convert("RGBA").getchannel("A"))).all()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB"])
-def test_one_transparent_colour_in_a_png(tmp_path, mode):
-    image = COLOUR.convert(mode)
+def test_one_transparent_color_in_a_png(tmp_path, mode):
+    image = COLOR.convert(mode)
     first = image.getpixel((0, 0))
     (tmp_path / "a.png").write_bytes(encoded(image, "PNG", transparency=first))
     pixels = np.asarray(image).astype(np.uint8) * (255 if mode == "1" else 1)
@@ -368,13 +368,13 @@ def test_a_gif_with_an_absurd_number_of_pictures(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_all_black_and_all_white_stay_so(level):
-    photo = take_apart(Image.new("L", (6, 5), level))
+    photo = photo_from_image(Image.new("L", (6, 5), level))
     assert (photo.merge(np.full((2, 3, 3), 0.4)) == level).all()
     assert photo.notes == []
 
 
 @pytest.mark.parametrize("tint", [0, 20])
-def test_a_note_says_where_a_jpeg_is_not_grey(tmp_path, tint):
+def test_a_note_says_where_a_jpeg_is_not_gray(tmp_path, tint):
     """A large one, with grain in its chroma, too, which is no colour; the network sees what it would without."""
     grain = [noise(600, 900, seed=i).astype(int) % 21 - 10 for i in range(3)]
     bands = [Image.fromarray((level + band).astype(np.uint8)) for level, band in zip((90, 128 - tint, 128), grain)]
@@ -385,11 +385,11 @@ def test_a_note_says_where_a_jpeg_is_not_grey(tmp_path, tint):
     assert np.abs(photo.luma - np.asarray(bands[0], int)).mean() < 2
 
 
-def test_a_note_says_where_there_was_colour():
-    grey = Image.fromarray(noise(20, 20))
-    sepia = Image.merge("RGB", [grey.point(lambda v, k=k: min(255, int(v * k))) for k in (1.0, 0.85, 0.6)])
-    for image, coloured in ((sepia, True), (grey, False), (grey.convert("RGB"), False), (grey.convert("CMYK"), False)):
-        assert any("colours or a tint" in note for note in take_apart(image).notes) == coloured
+def test_a_note_says_where_there_was_color():
+    gray = Image.fromarray(noise(20, 20))
+    sepia = Image.merge("RGB", [gray.point(lambda v, k=k: min(255, int(v * k))) for k in (1.0, 0.85, 0.6)])
+    for image, colored in ((sepia, True), (gray, False), (gray.convert("RGB"), False), (gray.convert("CMYK"), False)):
+        assert any("colours or a tint" in note for note in photo_from_image(image).notes) == colored
     for path in sample_photos().values():
         assert any("colours or a tint" in note for note in open_photo(path).notes)
 
@@ -450,7 +450,7 @@ def packed_12bit(pixels: np.ndarray) -> bytes:
 
 
 DIM = (DEEP % 200).astype(np.uint16)  # 16 bit is what the file says, not what its largest value suggests
-DEEP_GREY = {
+DEEP_GRAY = {
     "PNG": (png(DEEP[..., None]), DEEP),
     "TIFF": (tiff(DEEP), DEEP),
     "TIFF, big-endian": (tiff(DEEP, order=">"), DEEP),
@@ -464,9 +464,9 @@ DEEP_GREY = {
 }
 
 
-@pytest.mark.parametrize("kind", DEEP_GREY)
-def test_16_bit_grey_stays_16_bit(tmp_path, kind):
-    data, expected = DEEP_GREY[kind]
+@pytest.mark.parametrize("kind", DEEP_GRAY)
+def test_16_bit_gray_stays_16_bit(tmp_path, kind):
+    data, expected = DEEP_GRAY[kind]
     (tmp_path / "a").write_bytes(data)
     photo = open_photo(tmp_path / "a")
     assert photo.luma.dtype == np.uint16
@@ -475,11 +475,11 @@ def test_16_bit_grey_stays_16_bit(tmp_path, kind):
 
 
 def premultiplied(rgba: np.ndarray) -> np.ndarray:
-    colours = rgba[..., :3].astype(np.float64) * rgba[..., 3:] / 65535
-    return np.dstack([colours.round().astype(np.uint16), rgba[..., 3]])
+    colors = rgba[..., :3].astype(np.float64) * rgba[..., 3:] / 65535
+    return np.dstack([colors.round().astype(np.uint16), rgba[..., 3]])
 
 
-DEEP_COLOUR = {
+DEEP_COLOR = {
     "PNG": (png(DEEP_RGB), DEEP_RGB, None),
     "PNG, RGBA": (png(DEEP_RGBA), DEEP_RGBA[..., :3], DEEP_RGBA[..., 3]),
     "PNG, LA": (png(DEEP_RGBA[..., :2]), DEEP_RGBA[..., [0, 0, 0]], DEEP_RGBA[..., 1]),
@@ -495,18 +495,18 @@ DEEP_COLOUR = {
 }
 
 
-@pytest.mark.parametrize("kind", DEEP_COLOUR)
-def test_16_bit_colour_stays_16_bit(tmp_path, kind):
-    data, colours, alpha = DEEP_COLOUR[kind]
+@pytest.mark.parametrize("kind", DEEP_COLOR)
+def test_16_bit_color_stays_16_bit(tmp_path, kind):
+    data, colors, alpha = DEEP_COLOR[kind]
     (tmp_path / "a").write_bytes(data)
     photo = open_photo(tmp_path / "a")
     assert photo.luma.dtype == np.uint16
-    assert np.abs(photo.luma - luma(colours)).max() <= 0.51
+    assert np.abs(photo.luma - luma(colors)).max() <= 0.51
     assert (photo.alpha is None) == (alpha is None)
     assert alpha is None or (photo.alpha.dtype == np.uint16 and (photo.alpha == alpha).all())
 
 
-def test_colours_multiplied_by_alpha_are_divided_again(tmp_path):
+def test_colors_multiplied_by_alpha_are_divided_again(tmp_path):
     data = tiff(premultiplied(DEEP_RGBA), ExtraSamples=1)
     (tmp_path / "a.tif").write_bytes(data)
     photo = open_photo(tmp_path / "a.tif")
@@ -516,7 +516,7 @@ def test_colours_multiplied_by_alpha_are_divided_again(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_one_transparent_colour_in_a_16_bit_png(tmp_path, channels):
+def test_one_transparent_color_in_a_16_bit_png(tmp_path, channels):
     pixels = DEEP_RGB[..., :channels]
     transparent = chunk(b"tRNS", pixels[4, 5].astype(">u2").tobytes())
     (tmp_path / "a.png").write_bytes(png(pixels, transparent))
@@ -597,7 +597,7 @@ def test_floats_that_are_no_numbers(tmp_path):
     assert open_photo(tmp_path / "a.tif").luma.max() == 0
 
 
-def test_floats_in_colour_are_refused_with_one_sentence(tmp_path):
+def test_floats_in_color_are_refused_with_one_sentence(tmp_path):
     (tmp_path / "a.tif").write_bytes(tiff(np.zeros((4, 4, 3), np.float32)))
     with pytest.raises(BadPhoto, match="not supported"):
         open_photo(tmp_path / "a.tif")
@@ -621,9 +621,9 @@ def test_decoders_are_quiet_in_a_program_that_wants_it(tmp_path):
 import sys
 from pathlib import Path
 from deoldify_lite.photo import BadPhoto, open_photo
-from deoldify_lite.photo.quiet import quiet_decoders
+from deoldify_lite.photo.decoders import configure_decoders
 if sys.argv[2] == "quiet":
-    quiet_decoders()
+    configure_decoders()
 try:
     open_photo(Path(sys.argv[1]))
 except BadPhoto:
@@ -679,7 +679,7 @@ def test_turned_upright_once(tmp_path, kind, value):
     assert np.abs(photo.luma - expected).max() <= (2 if kind == "JPEG" else 0)
 
     extension = {"JPEG": ".jpg", "WEBP": ".webp", "PNG": ".png", "PNG16": ".png"}.get(kind, ".tif")
-    save_photo(no_colour(photo), photo, tmp_path / f"b{extension}")
+    save_photo(no_color(photo), photo, tmp_path / f"b{extension}")
     again = open_photo(tmp_path / f"b{extension}")
     assert again.luma.dtype == photo.luma.dtype
     assert np.abs(again.luma.astype(int) - photo.luma).max() <= (4 if kind in ("JPEG", "WEBP") else 0)
@@ -701,7 +701,7 @@ def test_an_orientation_that_only_xmp_tells(tmp_path, kind, form):
     save_photo(np.asarray(stored), photo, path)
     photo = open_photo(path)
     assert photo.luma.shape == UPRIGHT.shape and np.abs(photo.luma.astype(int) - UPRIGHT).max() <= 4
-    save_photo(no_colour(photo), photo, path)
+    save_photo(no_color(photo), photo, path)
     again = open_photo(path)
     assert again.luma.shape == UPRIGHT.shape
     assert b"Oma" in again.metadata["xmp"]
@@ -711,7 +711,7 @@ def test_a_pillow_image_is_turned_upright_and_left_as_it_was():
     image = Image.fromarray(np.rot90(UPRIGHT).copy())
     image.info["exif"] = orientation(6).tobytes()
     before = dict(image.info)
-    assert (take_apart(image).luma == UPRIGHT).all()
+    assert (photo_from_image(image).luma == UPRIGHT).all()
     assert image.size == (32, 48) and image.info == before
 
 
@@ -731,10 +731,10 @@ def rich_exif() -> Image.Exif:
 @pytest.mark.parametrize("source", EXTENSIONS)
 def test_metadata_goes_from_any_format_to_any_other(tmp_path, source, target, depth):
     photo = Photo(noise(6, 5, dtype=depth), metadata={"exif": rich_exif().tobytes(), "xmp": XMP, "dpi": (300.0, 200.0)})
-    save_photo(no_colour(photo), photo, tmp_path / f"a{source}")
+    save_photo(no_color(photo), photo, tmp_path / f"a{source}")
     photo = open_photo(tmp_path / f"a{source}")
     assert photo.notes == []
-    save_photo(no_colour(photo), photo, tmp_path / f"b{target}")
+    save_photo(no_color(photo), photo, tmp_path / f"b{target}")
 
     with Image.open(tmp_path / f"b{target}") as image:
         assert image.format == EXTENSIONS[target]
@@ -753,7 +753,7 @@ def test_metadata_goes_from_any_format_to_any_other(tmp_path, source, target, de
 
 def test_the_resolution_of_a_bmp(tmp_path):
     photo = Photo(noise(6, 5), metadata={"dpi": (300.0, 200.0)})
-    save_photo(no_colour(photo), photo, tmp_path / "a.bmp")
+    save_photo(no_color(photo), photo, tmp_path / "a.bmp")
     assert open_photo(tmp_path / "a.bmp").metadata["dpi"] == pytest.approx((300, 200), abs=0.1)
 
 
@@ -762,7 +762,7 @@ def test_exif_that_describes_another_files_layout_does_no_harm(tmp_path):
     for tag, value in ((Tag.ImageWidth, 7), (Tag.StripOffsets, 99), (Tag.TileWidth, 16), (Tag.Compression, 7)):
         exif[tag] = value
     photo = Photo(noise(6, 5), metadata={"exif": exif.tobytes()})
-    save_photo(no_colour(photo), photo, tmp_path / "a.tif")
+    save_photo(no_color(photo), photo, tmp_path / "a.tif")
     assert (open_photo(tmp_path / "a.tif").luma == photo.luma).all()
 
 
@@ -781,7 +781,7 @@ def test_damaged_exif_is_dropped_and_the_photo_kept(tmp_path, exif):
         assert photo.luma.shape == UPRIGHT.shape
         assert "exif" not in photo.metadata
         assert len([note for note in photo.notes if "EXIF" in note]) <= 1
-        save_photo(no_colour(photo), photo, tmp_path / name)
+        save_photo(no_color(photo), photo, tmp_path / name)
         assert open_photo(tmp_path / name).notes == []
     if b"nonsense" in exif:
         assert photo.notes == ["its EXIF data is damaged and was dropped"]
@@ -790,7 +790,7 @@ def test_damaged_exif_is_dropped_and_the_photo_kept(tmp_path, exif):
 def test_metadata_that_is_too_long_for_a_jpeg_is_left_out_with_a_note(tmp_path):
     exif = orientation(1, ImageDescription="x" * 70_000)
     photo = Photo(noise(6, 5), metadata={"exif": exif.tobytes(), "xmp": b"x" * 70_000, "dpi": (300.0, 300.0)})
-    save_photo(no_colour(photo), photo, tmp_path / "a.jpg")
+    save_photo(no_color(photo), photo, tmp_path / "a.jpg")
     assert open_photo(tmp_path / "a.jpg").metadata.keys() == {"dpi"}
     assert [re.search("EXIF|XMP", note)[0] for note in photo.notes] == ["EXIF", "XMP"]
 
@@ -801,26 +801,26 @@ def swapped_profile() -> bytes:
     return profile.replace(b"rXYZ", b"tmp!").replace(b"bXYZ", b"rXYZ").replace(b"tmp!", b"bXYZ")
 
 
-def test_a_colour_profile_is_converted_to_srgb(tmp_path):
+def test_a_color_profile_is_converted_to_srgb(tmp_path):
     image = Image.new("RGB", (6, 5), (200, 20, 40))
     for kind in ("PNG", "TIFF", "WEBP"):
         options = {"lossless": True} if kind == "WEBP" else {}
         (tmp_path / "a").write_bytes(encoded(image, kind, icc_profile=swapped_profile(), **options))
         photo = open_photo(tmp_path / "a")
         assert np.abs(photo.luma - luma(np.array([40, 20, 200]))).max() <= 2
-        save_photo(no_colour(photo), photo, tmp_path / "b.png")
+        save_photo(no_color(photo), photo, tmp_path / "b.png")
         with Image.open(tmp_path / "b.png") as result:
             assert "icc_profile" not in result.info
 
 
-def test_srgb_changes_nothing_and_may_belong_to_a_grey_picture():
-    grey = Image.fromarray(noise(20, 20))
+def test_srgb_changes_nothing_and_may_belong_to_a_gray_picture():
+    gray = Image.fromarray(noise(20, 20))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for mode in ("L", "RGB", "LA", "P", "1"):
-        image = grey.convert(mode)
-        plain = take_apart(image)
+        image = gray.convert(mode)
+        plain = photo_from_image(image)
         image.info["icc_profile"] = srgb
-        photo = take_apart(image)
+        photo = photo_from_image(image)
         assert np.abs(photo.luma.astype(int) - plain.luma).max() <= 1, mode
         assert photo.notes == plain.notes, mode
 
@@ -855,16 +855,16 @@ def test_a_note_says_that_16_bit_ignores_the_profile(tmp_path):
 def test_luma_stays_within_one_level(deep, size, chroma_size, strength, seed):
     photo = Photo(noise(*size, dtype=np.uint16 if deep else np.uint8, seed=seed))
     chroma = np.random.default_rng(seed).uniform(-0.5, 0.5, (2, *chroma_size)) * strength
-    colour = photo.merge(chroma)
-    assert colour.dtype == photo.luma.dtype and colour.shape == (*size, 3)
-    assert np.abs(luma(colour) - photo.luma).max() <= 1
+    color = photo.merge(chroma)
+    assert color.dtype == photo.luma.dtype and color.shape == (*size, 3)
+    assert np.abs(luma(color) - photo.luma).max() <= 1
 
 
 @BOUNDED
 @given(deep=st.booleans(), size=st.tuples(st.integers(1, 50), st.integers(1, 50)), seed=st.integers(0, 1000))
-def test_no_chroma_is_exactly_grey(deep, size, seed):
+def test_no_chroma_is_exactly_gray(deep, size, seed):
     photo = Photo(noise(*size, dtype=np.uint16 if deep else np.uint8, seed=seed))
-    assert (no_colour(photo) == photo.luma[..., None]).all()
+    assert (no_color(photo) == photo.luma[..., None]).all()
 
 
 @BOUNDED
@@ -875,13 +875,13 @@ def test_no_chroma_is_exactly_grey(deep, size, seed):
     seed=st.integers(0, 1000),
 )
 def test_for_a_jpeg_luma_is_kept_and_chroma_halved(size, chroma_size, strength, seed):
-    grey = noise(*size, seed=seed)
+    gray = noise(*size, seed=seed)
     chroma = np.random.default_rng(seed).uniform(-0.5, 0.5, (2, *chroma_size)) * strength
-    image = merging.merge_for_jpeg(grey, chroma)
+    image = merging.merge_for_jpeg(gray, chroma)
     assert image.mode == "YCbCr" and image.size == size[::-1]
-    assert np.abs(luma(np.asarray(image.convert("RGB"))) - grey).max() <= 1
+    assert np.abs(luma(np.asarray(image.convert("RGB"))) - gray).max() <= 1
     planes = np.asarray(image)
-    assert (planes[..., 0] == grey).all()
+    assert (planes[..., 0] == gray).all()
     for i, j in ((0, 1), (1, 0), (1, 1)):
         others = planes[i::2, j::2, 1:]
         assert (planes[::2, ::2, 1:][: others.shape[0], : others.shape[1]] == others).all()
@@ -889,21 +889,21 @@ def test_for_a_jpeg_luma_is_kept_and_chroma_halved(size, chroma_size, strength, 
 
 def test_magnified_chroma_is_as_if_each_pixel_had_its_own(monkeypatch):
     """Colours that change only a little from pixel to pixel may be shared by a few of them."""
-    grey = np.full((200, 300), 128, np.uint8)
+    gray = np.full((200, 300), 128, np.uint8)
     chroma = np.random.default_rng(0).uniform(-0.15, 0.15, (2, 8, 12))
-    quick = merging.merge(grey, chroma).astype(int)
+    quick = merging.merge(gray, chroma).astype(int)
     monkeypatch.setattr(merging, "_block", lambda *_: 1)
     # From one cell to the next it is 25 pixels, of which a block's middle is off by 1.5 at most, either way.
-    assert np.abs(quick - merging.merge(grey, chroma)).max() <= 0.3 * 1.772 * 255 * 2 * 1.5 / 25 + 2
+    assert np.abs(quick - merging.merge(gray, chroma)).max() <= 0.3 * 1.772 * 255 * 2 * 1.5 / 25 + 2
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_colours_that_do_not_fit_keep_their_hue(dtype):
+def test_colors_that_do_not_fit_keep_their_hue(dtype):
     white = np.iinfo(dtype).max
     photo = Photo(np.linspace(0, white, 256).astype(dtype)[None])
     chroma = np.array([-0.1, 0.4])[:, None, None]
-    colour = photo.merge(chroma).astype(np.float64)
-    cb, cr = (colour[..., 2] - photo.luma) / 1.772, (colour[..., 0] - photo.luma) / 1.402
+    color = photo.merge(chroma).astype(np.float64)
+    cb, cr = (color[..., 2] - photo.luma) / 1.772, (color[..., 0] - photo.luma) / 1.402
     seen = cr > white / 16
     assert seen.sum() > 150
     assert np.abs(cb[seen] / cr[seen] + 0.25).max() < 0.1
@@ -936,8 +936,8 @@ def test_from_file_to_file(tmp_path_factory, data, size, value):
 
     photo = open_photo(source)
     assert photo.size == (size if value > 4 else size[::-1])
-    colour = photo.merge(np.random.default_rng(seed).uniform(-0.5, 0.5, (2, 5, 6)))
-    save_photo(colour, photo, target)
+    color = photo.merge(np.random.default_rng(seed).uniform(-0.5, 0.5, (2, 5, 6)))
+    save_photo(color, photo, target)
     again = open_photo(target)
     assert again.luma.dtype == photo.luma.dtype
     assert np.abs(again.luma.astype(int) - photo.luma).max() <= 1
@@ -952,7 +952,7 @@ def test_from_file_to_file(tmp_path_factory, data, size, value):
 def test_jpeg_has_no_transparency_and_says_so(tmp_path):
     for name in ("a.jpg", "a.bmp"):
         photo = Photo(noise(6, 5), noise(6, 5, seed=1))
-        save_photo(no_colour(photo), photo, tmp_path / name)
+        save_photo(no_color(photo), photo, tmp_path / name)
         assert open_photo(tmp_path / name).alpha is None
         assert any("transparency" in note for note in photo.notes)
 
@@ -960,7 +960,7 @@ def test_jpeg_has_no_transparency_and_says_so(tmp_path):
 @pytest.mark.parametrize("name", ["a.webp", "a.avif", "a.jp2", "a.tiff", "a.PNG"])
 def test_other_formats_have(tmp_path, name):
     photo = Photo(noise(16, 16), np.kron(np.array([[0, 255], [255, 0]], np.uint8), np.ones((8, 8), np.uint8)))
-    save_photo(no_colour(photo), photo, tmp_path / name)
+    save_photo(no_color(photo), photo, tmp_path / name)
     assert np.abs(open_photo(tmp_path / name).alpha.astype(int) - photo.alpha).max() <= 8
 
 
@@ -972,7 +972,7 @@ def test_what_cannot_be_written_is_said_in_one_sentence(tmp_path):
         ("a.webp", "WEBP holds no picture"),
     ):
         with pytest.raises(BadPhoto, match=sentence):
-            save_photo(no_colour(photo), photo, tmp_path / name)
+            save_photo(no_color(photo), photo, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -985,22 +985,22 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     monkeypatch.setattr(os, "fsync", full)
     photo = Photo(noise(6, 5))
     with pytest.raises(OSError):
-        save_photo(no_colour(photo), photo, tmp_path / name)
+        save_photo(no_color(photo), photo, tmp_path / name)
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "old"
 
 
 def test_a_system_that_has_no_files_in_memory_writes_the_same(tmp_path, monkeypatch):
     photo = Photo(noise(20, 30))
-    save_photo(no_colour(photo), photo, tmp_path / "a.jpg")
+    save_photo(no_color(photo), photo, tmp_path / "a.jpg")
 
     def refused(name):
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(os, "memfd_create", refused, raising=False)
-    save_photo(no_colour(photo), photo, tmp_path / "b.jpg")
+    save_photo(no_color(photo), photo, tmp_path / "b.jpg")
     monkeypatch.delattr(os, "memfd_create")
-    save_photo(no_colour(photo), photo, tmp_path / "c.jpg")
+    save_photo(no_color(photo), photo, tmp_path / "c.jpg")
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
@@ -1009,14 +1009,14 @@ def test_a_system_that_has_no_files_in_memory_writes_the_same(tmp_path, monkeypa
 def test_what_the_disk_takes_only_in_part_is_never_taken_for_whole(tmp_path, name):
     """A nearly full disk writes the first part and says no only when asked again, which Pillow does not do."""
     photo = Photo(noise(100, 100))
-    save_photo(no_colour(photo), photo, tmp_path / f"whole {name}")
+    save_photo(no_color(photo), photo, tmp_path / f"whole {name}")
     size = (tmp_path / f"whole {name}").stat().st_size
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     for limit in (1, size // 2, size - 1):
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
             with pytest.raises(OSError, match="File too large"):
-                save_photo(no_colour(photo), photo, tmp_path / name)
+                save_photo(no_color(photo), photo, tmp_path / name)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [p.name for p in tmp_path.iterdir()] == [f"whole {name}"]
@@ -1029,7 +1029,7 @@ def test_for_training_any_photo_becomes_rgb_upright_and_small(tmp_path):
     for name, data in (
         ("a.jpg", oriented("JPEG", 6)),
         ("a.png", encoded(MODES["PA"][0].convert("RGBA").resize((90, 60)), "PNG")),
-        ("b.png", encoded(COLOUR.quantize(16).resize((90, 60)), "PNG", transparency=3)),
+        ("b.png", encoded(COLOR.quantize(16).resize((90, 60)), "PNG", transparency=3)),
     ):
         (tmp_path / name).write_bytes(data)
         for file in (tmp_path / name, data):

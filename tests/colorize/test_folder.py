@@ -28,7 +28,7 @@ class FakeEngine(Engine):
         self.batches = []
 
     def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
-        return photo.grey().resize((2, 2))
+        return photo.gray().resize((2, 2))
 
     def predict(self, inputs):
         self.batches.append(len(inputs))
@@ -204,7 +204,7 @@ def test_a_subfolder_that_cannot_be_listed_is_not_forgotten(source, target, monk
 # Doing it.
 
 
-def test_results_are_in_colour_and_in_order(source, target):
+def test_results_are_in_color_and_in_order(source, target):
     names = [f"{i:02}.jpg" for i in range(3 * UNDER_WAY)]
     for i, name in enumerate(names):
         photo(source / name, level=5 * i % 250)
@@ -410,7 +410,7 @@ def test_an_interrupt_in_the_network_goes_up_and_leaves_whole_photos_only(source
 def test_photos_of_like_shape_go_through_the_network_together(source, target, monkeypatch):
     class ByShape(FakeEngine):
         def preprocess(self, photo, render_factor):
-            return photo.grey().resize((64, 32) if photo.size[0] > photo.size[1] else (32, 64))
+            return photo.gray().resize((64, 32) if photo.size[0] > photo.size[1] else (32, 64))
 
         def predict(self, inputs):
             assert len({each.size for each in inputs}) == 1
