@@ -17,8 +17,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_fuzz import KINDS, damaged, whole
-from test_photo import ALPHA, BROKEN, COLOR, LOSSLESS, UPRIGHT, chunk, encoded, noise, orientation, oriented, png, tiff
 from typer.testing import CliRunner
 
 from deoldify_lite import Colorizer
@@ -28,6 +26,21 @@ from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.files import TEMPORARY, remove_leftovers
 from deoldify_lite.modeling.weights import read_safetensors, save_weights
 from deoldify_lite.photo import open_photo
+from helpers.damage import KINDS, damaged, whole
+from helpers.photo_files import (
+    ALPHA,
+    BROKEN,
+    COLOR,
+    LOSSLESS,
+    UPRIGHT,
+    chunk,
+    encoded,
+    noise,
+    orientation,
+    oriented,
+    png,
+    tiff,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
 ROOT = Path(__file__).parents[2]
