@@ -7,7 +7,7 @@ import, and the rest in their functions, so that help and errors come at once.
 
 import typer
 
-from . import app, colorize, compare, evaluate, export, faces, feedback, nogan, pix2pix, ray, samples
+from . import app, colorize, compare, evaluate, export, faces, feedback, nogan, pix2pix, ray, samples, video
 from .common import Command
 
 program = typer.Typer(
@@ -18,6 +18,7 @@ program = typer.Typer(
 )
 for command in (
     colorize.colorize,
+    video.video,
     ray.ray,
     samples.samples,
     nogan.nogan,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,13 +71,14 @@ def colorize(
 
 
 def find_work(
-    source: Path, target: Path, recursive: bool, report: Path | None, shard: str | None = None
+    source: Path, target: Path, recursive: bool, report: Path | None, shard: str | None = None, kind: Any = None
 ) -> tuple[list, AbstractContextManager]:
     """The jobs of a colorizing command, and its report, opened; the process is prepared for them.
 
-    Ends the command where the request makes no sense, or where the shard is empty.
+    `kind`: the `Kind` of files, photos by default. Ends the command where the request makes no sense, or where the
+    shard is empty.
     """
-    from ..colorize.folder import find_jobs
+    from ..colorize.folder import PHOTOS, find_jobs
     from ..colorize.shard import Shard
     from ..files import remove_leftovers
     from ..photo.decoders import configure_decoders
@@ -86,11 +87,12 @@ def find_work(
         exact = stream is sys.stdout and stream.encoding.lower() in ("utf-8", "utf8")
         stream.reconfigure(errors="surrogateescape" if exact else "backslashreplace", line_buffering=True)
     part = Shard.parse(shard) if shard is not None else None
-    jobs = find_jobs(source, target, recursive)
+    kind = kind or PHOTOS
+    jobs = find_jobs(source, target, recursive, kind)
     if part:
         jobs = part.select(jobs, target if source.is_dir() else jobs[0].output.parent)
         if not jobs:
-            typer.echo(f"no photos in shard {part}", err=True)
+            typer.echo(f"no {kind.plural} in shard {part}", err=True)
             raise typer.Exit
     try:
         report_lines = report.open("a", encoding="utf-8") if report else nullcontext()

@@ -1,9 +1,10 @@
-"""Many files: which photos there are, where each result goes, what to say of it. `pipeline` does the work."""
+"""Many files: which there are, where each result goes, what to say of it. `pipeline` does the work."""
 
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,22 @@ from ..photo import EXTENSIONS, UNREADABLE, WRITABLE, Photo, output_name
 
 class BadRequest(UsageError):
     "Input and output that make no sense. The message says why."
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What sort of files a folder is searched for.
+
+    extensions: of those that are found; writable: of results; output_name: a result's name from its original's.
+    """
+
+    plural: str
+    extensions: AbstractSet[str]
+    writable: AbstractSet[str]
+    output_name: Callable[[str], str]
+
+
+PHOTOS = Kind("photos", EXTENSIONS | UNREADABLE.keys(), WRITABLE.keys(), output_name)
 
 
 @dataclass(frozen=True)
@@ -47,12 +64,12 @@ class Result:
         return json.dumps({k: v for k, v in asdict(self).items() if v not in (None, [])})
 
 
-def find_jobs(source: Path, target: Path, recursive: bool = False) -> list[Job]:
+def find_jobs(source: Path, target: Path, recursive: bool = False, kind: Kind = PHOTOS) -> list[Job]:
     """What there is to do, in a fixed order: the file `source`, or the photos in the folder `source`.
 
     Names and subfolders are kept, so that two photos of one name in two folders never meet. Hidden files and whatever
-    has no photo's extension are passed over, and so is `target` where it lies inside `source`. A subfolder that cannot
-    be listed becomes a job, which will fail, so that it is not forgotten.
+    has no extension of the `kind` are passed over, and so is `target` where it lies inside `source`. A subfolder that
+    cannot be listed becomes a job, which will fail, so that it is not forgotten.
 
     Raises:
         BadRequest: `source` is missing or empty, or a result would replace an original.
@@ -60,25 +77,27 @@ def find_jobs(source: Path, target: Path, recursive: bool = False) -> list[Job]:
     try:
         if not source.exists():
             raise BadRequest(f"{source}: no such file or folder")
-        return _find_in_folder(source, target, recursive) if source.is_dir() else [single_job(source, target)]
+        if source.is_dir():
+            return _find_in_folder(source, target, recursive, kind)
+        return [single_job(source, target, kind)]
     except OSError as error:
         raise BadRequest(f"{error.filename}: {error.strerror}") from error
     except RuntimeError as error:  # how Python before 3.13 reports a loop of links
         raise BadRequest(str(error)) from error
 
 
-def _find_in_folder(source: Path, target: Path, recursive: bool) -> list[Job]:
+def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind) -> list[Job]:
     if target.is_file():
         raise BadRequest(f"{target} is a file; colorizing a folder takes a folder to write to")
     if target.exists() and target.samefile(source):
         raise BadRequest(f"{target} is the folder of the originals; name another one for the results")
     jobs = [
-        Job(source / inside, target / inside.parent / output_name(inside.name))
-        for inside in sorted(_photos_in(source, recursive, target))
+        Job(source / inside, target / inside.parent / kind.output_name(inside.name))
+        for inside in sorted(_files_in(source, recursive, target, kind))
     ]
     if not jobs:
         hint = "" if recursive else " (-r looks into subfolders, too)"
-        raise BadRequest(f"{source}: no photos in this folder{hint}")
+        raise BadRequest(f"{source}: no {kind.plural} in this folder{hint}")
     # Folders may contain, or link to, one another in such a way that a result lands on an original.
     resolved = {folder: folder.resolve() for job in jobs for folder in (job.input.parent, job.output.parent)}
     originals = {resolved[job.input.parent] / job.input.name for job in jobs}
@@ -88,23 +107,23 @@ def _find_in_folder(source: Path, target: Path, recursive: bool) -> list[Job]:
     return jobs
 
 
-def single_job(source: Path, target: Path) -> Job:
+def single_job(source: Path, target: Path, kind: Kind = PHOTOS) -> Job:
     """The job for one photo; `target` is a folder if it exists as one or has no extension, else a file.
 
     Raises:
         BadRequest: no format has the target's extension, or the target is the original.
     """
     into_folder = target.is_dir() or not target.suffix
-    output = target / output_name(source.name) if into_folder else target
-    if output.suffix.lower() not in WRITABLE:
-        raise BadRequest(f"{output}: cannot write this format; use one of {' '.join(sorted(WRITABLE))}")
+    output = target / kind.output_name(source.name) if into_folder else target
+    if output.suffix.lower() not in kind.writable:
+        raise BadRequest(f"{output}: cannot write this format; use one of {' '.join(sorted(kind.writable))}")
     if output.exists() and output.samefile(source):
         raise BadRequest(f"{output} is the original; name another file for the result")
     return Job(source, output)
 
 
-def _photos_in(folder: Path, recursive: bool, avoid: Path) -> Iterator[Path]:
-    """Paths below `folder`, relative to it, of photos and of folders that cannot be listed.
+def _files_in(folder: Path, recursive: bool, avoid: Path, kind: Kind) -> Iterator[Path]:
+    """Paths below `folder`, relative to it, of files of this kind and of folders that cannot be listed.
 
     Links are followed, each folder is entered once, under its own name rather than that of a link to it.
     """
@@ -129,7 +148,7 @@ def _photos_in(folder: Path, recursive: bool, avoid: Path) -> Iterator[Path]:
             if _is_folder(entry):
                 if recursive:
                     (links if entry.is_symlink() else folders).append(inside / entry.name)
-            elif entry.suffix.lower() in EXTENSIONS or entry.suffix.lower() in UNREADABLE:
+            elif entry.suffix.lower() in kind.extensions:
                 yield inside / entry.name
 
 

@@ -1,0 +1,129 @@
+"`deoldify-lite video`: a video, or a folder of videos."
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import DeoldifyError, Interrupted, Unavailable, UsageError
+from .colorize import find_work
+from .common import Device, Overwrite, Precision, Recursive, RenderFactor, Strength, Weights
+
+NEEDED = 'videos need PyAV, PySceneDetect and OpenCV: pip install "deoldify_lite[video]"'
+
+
+def video(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A video, or a folder of videos.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="Where the results go: a folder, or for one video also a file.")
+    ],
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    weights: Weights = "lite",
+    render_factor: RenderFactor = None,
+    strength: Strength = 1.0,
+    stabilize: Annotated[
+        bool, typer.Option("--stabilize/--no-stabilize", help="Average colours along the motion within a shot.")
+    ] = True,
+    codec: Annotated[
+        str, typer.Option(help="h264, h265, av1, vp9, or an FFmpeg encoder; auto takes what suits the container.")
+    ] = "auto",
+    crf: Annotated[float | None, typer.Option(min=0, max=63, help="Quality of the codec; lower is better.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Where to begin: seconds, or hours:minutes:seconds.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Where to end.")] = None,
+    keep_interlaced: Annotated[
+        bool, typer.Option("--keep-interlaced", help="Leave the lines of interlaced videos as they are.")
+    ] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only part I of N of a folder, for N machines.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Append a JSON line for every video to this file.")] = None,
+    verbose: Annotated[bool, typer.Option(help="Say what is used.")] = False,
+) -> None:
+    """Put steady colour on a video, or on a folder of videos. Sound and all else stay as they are.
+
+    Prints the path of each result. The same command goes on after an interruption, from the last finished part.
+    """
+    try:
+        from ..video.colorizer import VideoColorizer
+        from ..video.containers import VIDEOS
+        from ..video.job import Options
+    except ImportError as error:
+        raise Unavailable(NEEDED) from error
+
+    options = Options(codec, crf, seconds(start, "--start"), seconds(end, "--end"), keep_interlaced)
+    if options.end is not None and options.end <= (options.start or 0):
+        raise UsageError("--end must be later than --start")
+    jobs, report_lines = find_work(source, target, recursive, report, shard, VIDEOS)
+    colorizer = VideoColorizer(weights, device, precision, render_factor, strength, stabilize)
+    if verbose:
+        inside = colorizer.colorizer
+        used = f"{weights} on {inside.engine.device} in {inside.engine.precision}, render factor {inside.render_factor}"
+        typer.echo(used, err=True)
+    try:
+        with report_lines as lines:
+            counts = _colorize(jobs, colorizer, options, overwrite, lines)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; the same command goes on from the last finished part") from None
+    typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _colorize(jobs: list, colorizer: Any, options: Any, overwrite: bool, lines: Any) -> Counter:
+    from tqdm import tqdm
+
+    from ..colorize.folder import report_line
+    from ..video.job import VideoResult, colorize_file
+
+    counts = Counter(done=0, skipped=0, failed=0)
+    for job in jobs:
+        with tqdm(unit="frame", desc=job.input.name, disable=None) as bar:
+
+            def progress(done: int, total: int, bar: Any = bar) -> None:
+                bar.total = max(done, total)
+                if not bar.n:
+                    bar.initial = done  # those of a run before do not count as fast
+                bar.update(done - bar.n)
+
+            def tell(note: str, job: Any = job) -> None:
+                tqdm.write(f"{job.input}: {note}", file=sys.stderr)
+
+            try:
+                result = colorize_file(job, colorizer, options, overwrite, progress, tell)
+            except DeoldifyError as error:
+                result = VideoResult(str(job.input), str(job.output), "failed", str(error))
+                report_line(lines, result)
+                if len(jobs) == 1:
+                    raise type(error)(f"{job.input}: {error}") from error
+                tell(f"{error}")
+            else:
+                report_line(lines, result)
+                if result.status == "done":
+                    tqdm.write(result.output, file=sys.stdout)
+        counts[result.status] += 1
+    return counts
+
+
+def seconds(text: str | None, option: str) -> float | None:
+    """Seconds of `12.5`, `1:23` or `1:02:03.5`.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [float(number) for number in text.split(":")]
+    except ValueError:
+        numbers = []
+    total = sum(number * 60**place for place, number in enumerate(reversed(numbers)))
+    if not 1 <= len(numbers) <= 3 or not 0 <= total < float("inf") or any(number < 0 for number in numbers):
+        raise UsageError(f"{option} {text}: a time is seconds, or hours:minutes:seconds")
+    return total

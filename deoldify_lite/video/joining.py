@@ -1,0 +1,130 @@
+"""The finished parts, and everything of the original but its pictures, into one file."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from heapq import merge
+from itertools import count
+from pathlib import Path
+
+import av
+
+from ..files import atomic_path
+from .containers import KEEP_TIMES, Plan, add_copy
+from .reading import Video, find_stream, open_container
+
+Timed = tuple[float, int, av.Packet]  # seconds, a number that breaks ties, and what is muxed
+
+
+def join(parts: list[Path], target: Path, plan: Plan, video: Video, start: float | None, end: float | None) -> None:
+    """Write `target`, atomically: nothing is decoded or encoded again.
+
+    With `start` the result's clock begins there; streams, subtitles and chapters are cut to `start` and `end`, seconds.
+    """
+    with atomic_path(target) as temporary, open_container(video.path) as original:
+        shift = Fraction(start or 0).limit_denominator(10**6) + Fraction(video.start).limit_denominator(10**6)
+        with av.open(str(temporary), "w", format=plan.format, container_options=KEEP_TIMES) as result:
+            result.metadata.update(original.metadata)
+            if plan.chapters:
+                result.set_chapters(_chapters(original, start or 0, end))
+            stream = _add_pictures(result, parts[0], plan, video, find_stream(original))
+            copies = {index: add_copy(result, original.streams[index]) for index in plan.copied}
+            packets = merge(
+                _pictures(parts, stream, shift, video), _others(original, copies, shift, end and end - (start or 0))
+            )
+            for _, _, packet in packets:
+                result.mux(packet)
+
+
+def _add_pictures(
+    result: av.container.OutputContainer, part: Path, plan: Plan, video: Video, original: av.video.stream.VideoStream
+) -> av.video.stream.VideoStream:
+    with av.open(str(part)) as first:
+        stream = result.add_stream_from_template(first.streams.video[0], opaque=True)
+    stream.time_base = video.time_base
+    context = stream.codec_context
+    if video.pixel_aspect:
+        context.sample_aspect_ratio = video.pixel_aspect
+    context.colorspace, context.color_range = video.colorspace, video.color_range
+    context.color_primaries, context.color_trc = video.color_primaries, video.color_trc
+    if video.matrix:
+        stream.set_display_matrix(video.matrix)
+    stream.metadata.update({key: value for key, value in original.metadata.items() if key != "encoder"})
+    stream.disposition = original.disposition
+    return stream
+
+
+def _pictures(parts: list[Path], stream: av.video.stream.VideoStream, shift: Fraction, video: Video) -> Iterator[Timed]:
+    """All parts' packets, with decoding times that increase across their ends.
+
+    The i-th packet is decoded when the picture `delay` before the i-th that is seen is, which is never too late.
+    """
+    order = [pts for part in parts for pts in _times(part, video.time_base)]
+    seen = sorted(order)
+    rank = {pts: position for position, pts in enumerate(seen)}
+    delay = max(position - rank[pts] for position, pts in enumerate(order))
+    tick = max(1, round(1 / (video.rate * video.time_base)))
+    offset = round(shift / video.time_base)
+    numbers = count()
+    for part in parts:
+        with av.open(str(part)) as container:
+            for packet in _packets(container):
+                number = next(numbers)
+                pts = order[number]
+                early = seen[number - delay] if number >= delay else seen[0] - (delay - number) * tick
+                place = rank[pts]
+                following = seen[place + 1] if place + 1 < len(seen) else pts + tick
+                packet.pts, packet.dts, packet.duration = pts - offset, early - offset, following - pts
+                packet.time_base, packet.stream = video.time_base, stream
+                yield float(packet.dts * packet.time_base), 0, packet
+
+
+def _times(part: Path, time_base: Fraction) -> list[int]:
+    "Times of a part's packets. NUT counts in fractions of the time base that it was given."
+    with av.open(str(part)) as container:
+        return [round(packet.pts * packet.time_base / time_base) for packet in _packets(container)]
+
+
+def _packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+    return (packet for packet in container.demux(video=0) if packet.size)
+
+
+def _others(
+    original: av.container.InputContainer, copies: dict[int, av.stream.Stream], shift: Fraction, length: float | None
+) -> Iterator[Timed]:
+    "The packets of the streams that are copied, as they are but for the clock."
+    streams = [original.streams[index] for index in copies if original.streams[index].type != "attachment"]
+    if not streams:
+        return
+    for number, packet in enumerate(_readable(original, streams)):
+        if packet.dts is None and packet.pts is None:
+            continue
+        moved = round(shift / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts - moved
+        packet.dts = None if packet.dts is None else packet.dts - moved
+        time = float((packet.dts if packet.pts is None else packet.pts) * packet.time_base)
+        if (shift and time + float((packet.duration or 0) * packet.time_base) <= 0) or (length and time >= length):
+            continue
+        packet.stream = copies[packet.stream_index]
+        yield time, number + 1, packet
+
+
+def _readable(original: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[av.Packet]:
+    packets = original.demux(*streams)
+    while True:
+        try:
+            yield next(packets)
+        except (StopIteration, av.FFmpegError):  # the end, or damage, which the pictures have met as well
+            return
+
+
+def _chapters(original: av.container.InputContainer, start: float, end: float | None) -> list[dict]:
+    "The chapters between `start` and `end`, in seconds, by a clock that begins at `start`."
+    kept = []
+    for chapter in original.chapters():
+        base = chapter["time_base"]
+        first, last = chapter["start"] * base - Fraction(start), chapter["end"] * base - Fraction(start)
+        if last <= 0 or (end is not None and first >= end - start):
+            continue
+        last = last if end is None else min(last, Fraction(end - start))
+        kept.append(chapter | {"start": round(max(first, 0) / base), "end": round(last / base)})
+    return kept

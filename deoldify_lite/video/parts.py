@@ -1,0 +1,141 @@
+"""A result in parts, which a killed run finds again: a folder beside the result, one file for each run of windows."""
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import av
+
+from ..files import remove_leftovers, write_atomically
+from .containers import KEEP_TIMES, Plan, add_video_stream
+from .errors import BadVideo
+from .reading import Video
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+SETTINGS = "settings.json"
+FRAMES = 240  # in a part, at least, but for the last
+
+
+class Parts:
+    """The folder NAME.parts of a result NAME.
+
+    Parts of other settings, or of another video, are removed. Only one process at a time works in it.
+
+    Raises:
+        BadVideo: another one does.
+    """
+
+    def __init__(self, target: Path, settings: dict[str, Any]):
+        self.folder = folder_of(target)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / "lock").open("w")
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                self._lock.close()
+                raise BadVideo(f"another process works on it, in {self.folder}") from error
+            except OSError:  # a disk without locks
+                pass
+        remove_leftovers(self.folder)
+        text = json.dumps(settings, sort_keys=True, indent=1)
+        if self._read_settings() != text:
+            for part in self.folder.glob("*.nut"):
+                part.unlink()
+            write_atomically(self.folder / SETTINGS, text)
+
+    def _read_settings(self) -> str | None:
+        with suppress(OSError, ValueError):
+            return (self.folder / SETTINGS).read_text()
+        return None
+
+    def files(self) -> list[Path]:
+        "The finished parts, in order, without a gap."
+        found, end = [], 0
+        for path in sorted(self.folder.glob("*.nut")):
+            begin, after = map(int, path.stem.split("-"))
+            if begin != end:
+                break
+            found.append(path)
+            end = after
+        return found
+
+    def frames(self) -> int:
+        "How many frames are done."
+        files = self.files()
+        return int(files[-1].stem.split("-")[1]) if files else 0
+
+    def path(self, begin: int, end: int) -> Path:
+        return self.folder / f"{begin:09}-{end:09}.nut"
+
+    def __enter__(self) -> "Parts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def folder_of(target: Path) -> Path:
+    return target.with_name(target.name + ".parts")
+
+
+def remove_parts(target: Path) -> None:
+    "What a run left that was killed between finishing the result and tidying up."
+    folder = folder_of(target)
+    if (folder / SETTINGS).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class PartWriter:
+    """Encodes frames into parts; each is there as a whole or not at all.
+
+    A part begins with a key frame, and NUT keeps any codec and the exact times.
+    """
+
+    def __init__(self, parts: Parts, plan: Plan, video: Video):
+        self.parts, self.plan, self.video = parts, plan, video
+        self.begin = self.end = parts.frames()
+        self.container = self.stream = None
+
+    @property
+    def unfinished(self) -> Path:
+        return self.parts.folder / "unfinished"
+
+    def write(self, frame: av.VideoFrame, may_begin: bool) -> None:
+        "Add a frame. Where it may begin a part, and the one before is long enough, it does."
+        if may_begin and self.end - self.begin >= FRAMES:
+            self.finish()
+        if self.container is None:
+            self.container = av.open(str(self.unfinished), "w", format="nut", container_options=KEEP_TIMES)
+            self.stream = add_video_stream(self.container, self.plan, self.video)
+        self.container.mux(self.stream.encode(frame))
+        self.end += 1
+
+    def finish(self) -> None:
+        "Close the part, bring it to the disk, and give it its name."
+        if self.container is None:
+            return
+        self.container.mux(self.stream.encode(None))
+        self.container.close()
+        with self.unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        self.unfinished.replace(self.parts.path(self.begin, self.end))
+        self.container, self.begin = None, self.end
+
+    def abandon(self) -> None:
+        "Close a part that will not be finished."
+        if self.container is not None:
+            with suppress(OSError, ValueError):
+                self.container.close()
+            self.unfinished.unlink(missing_ok=True)
+            self.container = None

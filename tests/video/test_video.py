@@ -1,0 +1,436 @@
+"""`deoldify-lite video` from file to file: everything but colour stays, bad input is told, killed runs go on."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from deoldify_lite import cli
+from deoldify_lite.video import parts
+from helpers.clips import decode, pan, payloads, planes, write_clip
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def flags(weights) -> list[str]:
+    return ["--device=cpu", "--precision=float32", "--render-factor=2", f"--weights={weights}"]
+
+
+@pytest.fixture
+def video(flags):
+    "Run the command in this process."
+
+    def run(*arguments):
+        return CliRunner().invoke(cli.program, ["video", *flags, *map(str, arguments)])
+
+    return run
+
+
+@pytest.fixture
+def colorized(video, tmp_path):
+    "The result of a clip that is to be done well."
+
+    def run(clip: Path, *arguments, name: str = "result.mkv") -> Path:
+        done = video(clip, tmp_path / name, *arguments)
+        assert done.exit_code == 0, done.output
+        return tmp_path / name
+
+    return run
+
+
+LOSSLESS = ("--codec", "ffv1")
+
+
+@pytest.mark.parametrize(
+    "pixel_format, expected",
+    [("yuv420p", "yuv420p"), ("yuv420p10le", "yuv420p10le"), ("yuv422p", "yuv422p"), ("gray", "yuv420p")],
+)
+def test_the_luma_that_is_encoded_is_the_decoders(colorized, tmp_path, pixel_format, expected):
+    clip = write_clip(tmp_path / "in.mkv", pan(6), pixel_format=pixel_format)
+    before, after = decode(clip), decode(colorized(clip, *LOSSLESS))
+    assert [frame.format.name for frame in after] == [expected] * 6
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(planes(one)[0], planes(other)[0])
+        assert np.ptp(planes(other)[1]) > 0
+
+
+@pytest.mark.parametrize("name", ["result.mkv", "result.mp4", "result.mov"])
+def test_times_of_a_variable_frame_rate_stay(colorized, tmp_path, name):
+    times = [0, 40, 55, 120, 300, 301, 420, 700, 740, 790, 800, 1000]
+    clip = write_clip(tmp_path / "in.mkv", pan(len(times)), times=times)
+    after = decode(colorized(clip, name=name))
+    assert [round(frame.pts * frame.time_base * 1000) for frame in after] == times
+
+
+def test_a_time_base_that_milliseconds_cannot_hold_stays_in_mp4(colorized, tmp_path):
+    clip = write_clip(
+        tmp_path / "in.mp4", pan(10), codec="libx264", times=[1001 * i for i in range(10)], time_base=Fraction(1, 30000)
+    )
+    after = decode(colorized(clip, name="result.mp4"))
+    assert [frame.pts * frame.time_base for frame in after] == [Fraction(1001 * i, 30000) for i in range(10)]
+
+
+@pytest.mark.parametrize("name", ["result.mkv", "result.mp4"])
+def test_aspect_orientation_and_colour_metadata_stay(colorized, tmp_path, name):
+    color = (1, 1, 1, 1)  # BT.709, limited range
+    clip = write_clip(
+        tmp_path / "in.mp4", pan(4), codec="libx264", pixel_aspect=Fraction(16, 11), color=color, rotation=90
+    )
+    before = decode(clip)[0]
+    assert before.rotation == 90
+    result = colorized(clip, name=name)
+    after = decode(result)[0]
+    assert (after.width, after.height, after.rotation) == (before.width, before.height, 90)
+    assert (after.colorspace, after.color_range, after.color_primaries, after.color_trc) == color
+    with av.open(str(result)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265", "av1", "vp9"])
+def test_every_codec_by_name(colorized, tmp_path, codec):
+    clip = write_clip(tmp_path / "in.mkv", pan(5), sound=True)
+    result = colorized(clip, "--codec", codec)
+    assert len(decode(result)) == 5
+    assert payloads(result, "audio") == payloads(clip, "audio")
+
+
+def test_sound_subtitles_chapters_and_attachments_go_over_as_they_are(colorized, tmp_path):
+    clip = write_clip(
+        tmp_path / "in.mkv",
+        pan(10),
+        sound=True,
+        subtitles=True,
+        attachment=b"hello",
+        chapters=[(0, 0.2, "one"), (0.2, 0.4, "two")],
+    )
+    result = colorized(clip)
+    for kind in ("audio", "subtitle"):
+        assert payloads(result, kind) == payloads(clip, kind) != []
+    with av.open(str(clip)) as before, av.open(str(result)) as after:
+        assert [chapter["metadata"] for chapter in after.chapters()] == [{"title": "one"}, {"title": "two"}]
+        assert [c["start"] * c["time_base"] for c in after.chapters()] == [0, Fraction(1, 5)]
+        assert [stream.data for stream in after.streams.attachments] == [b"hello"]
+        assert after.metadata["title"] == before.metadata["title"] == "A clip"
+
+
+def test_what_the_container_cannot_hold_is_said_and_the_rest_done(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(4), sound=True, subtitles=True, attachment=b"hello")
+    done = video(clip, tmp_path / "result.mp4")
+    assert done.exit_code == 0
+    assert "(subtitles, srt) cannot be in .mp4 and is left out" in done.output
+    assert "note.txt) cannot be in .mp4" in done.output
+    assert payloads(tmp_path / "result.mp4", "audio") == payloads(clip, "audio")
+
+
+def test_start_and_end_cut_all_streams(colorized, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(25), sound=True, chapters=[(0, 0.3, "one"), (0.3, 1, "two")])
+    result = colorized(clip, "--start", "0.4", "--end", "0:00:00.8", *LOSSLESS)
+    before, after = decode(clip)[10:20], decode(result)
+    assert [round(frame.time, 3) for frame in after] == [round(0.04 * i, 3) for i in range(10)]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(planes(one)[0], planes(other)[0])
+    times = [moment for moment, _ in payloads(result, "audio")]
+    assert -130_000 <= min(times) <= 130_000 and 270_000 <= max(times) < 400_000
+    with av.open(str(result)) as container:
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["two"]
+
+
+def interlaced(frames: int) -> list[np.ndarray]:
+    "Every second line is half a frame later."
+    fields = pan(2 * frames, step=3)
+    woven = []
+    for first, second in zip(fields[::2], fields[1::2]):
+        frame = first.copy()
+        frame[1::2] = second[1::2]
+        woven.append(frame)
+    return woven
+
+
+def combing(frame: av.VideoFrame) -> float:
+    "How much neighbouring lines differ, against lines two apart."
+    luma = planes(frame)[0].astype(float)
+    return np.abs(np.diff(luma, axis=0)).mean() / np.abs(luma[2:] - luma[:-2]).mean()
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+def test_interlaced_input_is_recognised(video, tmp_path, flagged):
+    options = {"x264-params": "tff=1", "qp": "0"} if flagged else {"qp": "0"}
+    clip = write_clip(tmp_path / "in.mkv", interlaced(16), codec="libx264", options=options)
+    done = video(clip, tmp_path / "result.mkv", *LOSSLESS)
+    assert done.exit_code == 0 and "interlaced: deinterlaced" in done.output
+    before, after = decode(clip), decode(tmp_path / "result.mkv")
+    assert [frame.time for frame in after] == [frame.time for frame in before]
+    assert combing(after[8]) < 0.7 * combing(before[8])
+    kept = video(clip, tmp_path / "kept.mkv", "--keep-interlaced", *LOSSLESS)
+    assert kept.exit_code == 0
+    np.testing.assert_array_equal(planes(decode(tmp_path / "kept.mkv")[8])[0], planes(before[8])[0])
+
+
+def test_progressive_input_is_left_alone(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(16, step=3))
+    assert "interlaced" not in video(clip, tmp_path / "result.mkv").output
+
+
+def test_colours_are_replaced_with_a_note(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(4), chroma=180)
+    done = video(clip, tmp_path / "result.mkv", *LOSSLESS, "--strength", "0")
+    assert "was in colour already" in done.output
+    assert all((plane == 128).all() for plane in planes(decode(tmp_path / "result.mkv")[2])[1:])
+
+
+@pytest.mark.parametrize("size", [(95, 63), (16, 16), (1, 1)])
+def test_odd_and_tiny_sizes_stay(colorized, tmp_path, size):
+    clip = write_clip(tmp_path / "in.mkv", pan(3, width=size[0], height=size[1]), pixel_format="yuv444p")
+    after = decode(colorized(clip, *(LOSSLESS if size == (1, 1) else ())))
+    assert [(frame.width, frame.height) for frame in after] == [size] * 3
+
+
+# A killed run.
+
+
+def start(*arguments) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, ROOT / "scripts" / "colorize_video.py", *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_a_killed_run_goes_on_and_nobody_sees_it(flags, video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(500) + pan(60, seed=1), sound=True)
+    whole, result = tmp_path / "whole.mkv", tmp_path / "result.mkv"
+    assert video(clip, whole).exit_code == 0
+    process = start(*flags, clip, result)
+    folder = tmp_path / "result.mkv.parts"
+    deadline = time.monotonic() + 300
+    while not list(folder.glob("*.nut")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished = sorted(folder.glob("*.nut"))
+    assert finished and not result.exists()
+    assert video(clip, result).exit_code == 0
+    assert not folder.exists()
+    for one, other in zip(decode(whole), decode(result), strict=True):
+        assert one.pts == other.pts
+        for before, after in zip(planes(one), planes(other)):
+            np.testing.assert_array_equal(before, after)
+    assert payloads(result, "audio") == payloads(clip, "audio")
+
+
+def test_finished_parts_are_not_done_again_but_those_of_other_settings_are(video, tmp_path, monkeypatch):
+    from deoldify_lite.video import job
+
+    monkeypatch.setattr(parts, "FRAMES", 5)
+    clip = write_clip(tmp_path / "in.mkv", pan(20))
+    arguments = (clip, tmp_path / "result.mkv", "--no-stabilize")
+    encoded = []
+    original = parts.PartWriter.write
+    monkeypatch.setattr(
+        parts.PartWriter, "write", lambda self, *rest: (encoded.append(self.end), original(self, *rest))
+    )
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(job, "join", full)
+        failed = video(*arguments)
+    assert failed.exit_code == 1 and "No space left on device; the same command goes on" in failed.output
+    assert encoded == list(range(20)) and not (tmp_path / "result.mkv").exists()
+    encoded.clear()
+    assert video(*arguments).exit_code == 0 and encoded == []
+    assert video(*arguments, "--overwrite", "--strength", "0.5").exit_code == 0 and encoded == list(range(20))
+
+
+def test_what_is_there_is_skipped(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    (tmp_path / "result.mkv").write_bytes(b"mine")
+    done = video(clip, tmp_path / "result.mkv")
+    assert done.exit_code == 0 and "1 skipped" in done.output
+    assert (tmp_path / "result.mkv").read_bytes() == b"mine"
+
+
+def test_a_folder_keeps_names_and_reports(video, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    write_clip(tmp_path / "in" / "one.mkv", pan(2))
+    write_clip(tmp_path / "in" / "deep" / "two.avi", pan(2), time_base=Fraction(1, 25))
+    (tmp_path / "in" / "text.mp4").write_text("no video")
+    done = video("-r", tmp_path / "in", tmp_path / "out", "--report", tmp_path / "report.jsonl")
+    assert done.exit_code == 1 and "2 done, 1 failed" in done.output
+    written = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert written == ["deep/two.avi.mkv", "one.mkv"]
+    rows = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
+    assert {Path(row["input"]).name: row["status"] for row in rows} == {
+        "one.mkv": "done",
+        "two.avi": "done",
+        "text.mp4": "failed",
+    }
+    assert next(row for row in rows if row["status"] == "done")["frames"] == 2
+
+
+def test_shards_share_a_folder_out(video, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        write_clip(tmp_path / "in" / f"{name}.mkv", pan(1))
+    for shard in ("1/2", "2/2"):
+        assert video(tmp_path / "in", tmp_path / "out" / shard[0], "--shard", shard).exit_code == 0
+    assert sorted(p.name for p in (tmp_path / "out").rglob("*.mkv")) == ["a.mkv", "b.mkv", "c.mkv"]
+
+
+# Bad input.
+
+
+def refused(video, clip: Path, *arguments, name: str = "result.mkv") -> tuple[int, str]:
+    "Exit code and the line that says why; nothing may be left."
+    folder = clip.parent
+    before = sorted(folder.iterdir())
+    done = video(clip, folder / name, *arguments)
+    assert sorted(folder.iterdir()) == before
+    (line,) = [line for line in done.output.splitlines() if line.startswith("error: ")] or [done.output]
+    return done.exit_code, line
+
+
+def test_a_text_file(video, tmp_path):
+    (tmp_path / "in.mp4").write_text("no video at all\n" * 50)
+    code, line = refused(video, tmp_path / "in.mp4")
+    assert code == 1 and "not a video that FFmpeg can read" in line
+
+
+def test_an_empty_file(video, tmp_path):
+    (tmp_path / "in.mp4").touch()
+    assert refused(video, tmp_path / "in.mp4")[0] == 1
+
+
+def test_sound_alone(video, tmp_path):
+    with av.open(str(tmp_path / "in.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = 8000, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    code, line = refused(video, tmp_path / "in.mp4")
+    assert code == 1 and "no pictures in it, only sound" in line
+
+
+def test_no_frames(video, tmp_path):
+    clip = write_clip(tmp_path / "whole.nut", pan(3), codec="libx264", format="nut")
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "in.mkv"), "w") as target:
+        target.add_stream_from_template(source.streams.video[0], opaque=True)
+        target.start_encoding()
+    code, line = refused(video, tmp_path / "in.mkv")
+    assert code == 1 and "not a video that FFmpeg can read" in line
+
+
+def test_no_frame_that_decodes(video, tmp_path):
+    clip = write_clip(tmp_path / "whole.nut", pan(3), codec="libx264", format="nut")
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "in.mkv"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        packet = av.Packet(b"nonsense")
+        packet.stream, packet.pts, packet.dts, packet.time_base = stream, 0, 0, Fraction(1, 1000)
+        target.mux(packet)
+    code, line = refused(video, tmp_path / "in.mkv")
+    assert code == 1 and "no frame of it can be decoded" in line
+
+
+def test_absurd_dimensions(video, tmp_path, monkeypatch):
+    from deoldify_lite.video import reading
+
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    monkeypatch.setattr(reading, "MAX_FRAME_PIXELS", 96 * 64 - 1)
+    code, line = refused(video, clip)
+    assert code == 1 and "96 x 64" in line
+
+
+def test_a_size_that_changes(video, tmp_path):
+    first = write_clip(tmp_path / "a.h264", pan(20), codec="libx264", format="h264")
+    second = write_clip(tmp_path / "b.h264", pan(20, width=128, height=96), codec="libx264", format="h264")
+    (tmp_path / "in.h264").write_bytes(first.read_bytes() + second.read_bytes())
+    code, line = refused(video, tmp_path / "in.h264")
+    assert code == 1 and "changes from 96 x 64 to 128 x 96" in line
+
+
+def test_missing_times_are_made_up_from_the_rate(video, tmp_path):
+    clip = write_clip(tmp_path / "in.h264", pan(12), codec="libx264", format="h264")
+    done = video(clip, tmp_path / "result.mkv")
+    assert done.exit_code == 0
+    times = [frame.time for frame in decode(tmp_path / "result.mkv")]
+    np.testing.assert_allclose(np.diff(times), 0.04, atol=0.001)
+    assert len(times) == 12
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".ts"])
+def test_of_a_truncated_file_what_decodes_is_kept(video, tmp_path, suffix):
+    clip = write_clip(tmp_path / f"in{suffix}", pan(100), codec="libx264", options={"g": "10"}, sound=True)
+    data = clip.read_bytes()
+    clip.write_bytes(data[: len(data) // 2])
+    done = video(clip, tmp_path / "result.mkv", "--report", tmp_path / "report.jsonl")
+    assert done.exit_code == 0, done.output
+    frames = len(decode(tmp_path / "result.mkv"))
+    assert 20 < frames < 80
+    row = json.loads((tmp_path / "report.jsonl").read_text())
+    assert row["frames"] == frames
+    if suffix == ".mkv":  # which says how long it should be
+        assert any("truncated" in note for note in row["notes"])
+
+
+def test_damage_in_the_middle_is_reported_and_the_rest_done(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(60), codec="libx264", options={"g": "10"})
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = os.urandom(1) * 400
+    clip.write_bytes(data)
+    done = video(clip, tmp_path / "result.mkv")
+    assert done.exit_code == 0
+    assert len(decode(tmp_path / "result.mkv")) > 30
+
+
+def test_no_encoder(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    code, line = refused(video, clip, "--codec", "quux")
+    assert code == 3 and "no encoder 'quux'" in line
+    code, line = refused(video, clip, "--codec", "aac")
+    assert code == 2 and "no codec for pictures" in line
+
+
+def test_a_container_that_does_not_hold_the_codec(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    code, line = refused(video, clip, "--codec", "h264", name="result.webm")
+    assert code == 2 and "webm cannot hold libx264" in line
+
+
+def test_a_container_that_is_not_written(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    code, line = refused(video, clip, name="result.wmv")
+    assert code == 2 and "cannot write this format" in line
+
+
+def test_a_missing_file_and_the_original_as_result(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    assert refused(video, tmp_path / "none.mkv")[0] == 2
+    assert refused(video, clip, name="in.mkv")[0] == 2
+
+
+@pytest.mark.parametrize("arguments", [("--start", "x"), ("--end", "-1"), ("--start", "2", "--end", "1")])
+def test_times_that_make_no_sense(video, tmp_path, arguments):
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    assert refused(video, clip, *arguments)[0] == 2
+
+
+def test_a_start_after_the_end(video, tmp_path):
+    clip = write_clip(tmp_path / "in.mkv", pan(2))
+    code, line = refused(video, clip, "--start", "9")
+    assert code == 2 and "no frames between" in line
