@@ -31,6 +31,18 @@ def weights(tmp_path_factory) -> Path:
     return shared_folder(tmp_path_factory, "weights", fill) / "tiny.safetensors"
 
 
+@pytest.fixture(scope="session")
+def lpips():
+    """With AlexNet's weights, which no package brings along."""
+    from deoldify_lite.metrics.image import Lpips
+    from deoldify_lite.modeling.pretrained import WeightsUnavailable
+
+    try:
+        return Lpips()
+    except WeightsUnavailable as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """Whatever the environment says."""

@@ -57,6 +57,7 @@ def plan(tmp_path) -> list:
     return ["--plan", tmp_path / "plan.yaml", "--runs", tmp_path / "runs", "--page", page, "--device", "cpu"]
 
 
+@pytest.mark.slow
 def test_it_trains_judges_and_writes_the_table_and_does_nothing_twice(tmp_path, plan):
     empty = tmp_path / "no weights"
     empty.mkdir()

@@ -92,6 +92,7 @@ def test_answers_as_torch_at_every_size(tiny, tiny_file, shape):
 
 
 @needs_onnx
+@pytest.mark.slow
 def test_deoldifys_generators_too(tmp_path):
     """They paint RGB, of which the file gives the chroma. No weights needed: any will do to compare."""
     torch.manual_seed(0)
@@ -228,6 +229,7 @@ def test_licences_are_told_apart(weights, tmp_path):
 
 
 @needs_onnx
+@pytest.mark.slow
 def test_what_ships_is_exported_and_timed(shipped):
     path, said = shipped
     import onnx
@@ -242,6 +244,7 @@ def test_what_ships_is_exported_and_timed(shipped):
 
 
 @needs_onnx
+@pytest.mark.slow
 def test_the_pages_python_gives_the_same_colours(shipped, tmp_path, monkeypatch):
     """The example is run as it stands. It clips colours where the package fits them, hence the tolerance."""
     photo = sample_photos().get("grace_hopper.jpg") or pytest.skip("comes with matplotlib")

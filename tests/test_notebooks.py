@@ -96,6 +96,7 @@ def nogan(place: Path, *arguments: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_all_run_in_order_and_share_a_run_with_the_scripts(place):
     """... each going on where another, or the script, stopped; no stage is done twice."""
     pictures = {}

@@ -2,8 +2,6 @@
 
 import pytest
 
-from deoldify_lite.metrics.image import Lpips
-from deoldify_lite.modeling.pretrained import WeightsUnavailable
 from deoldify_lite.modeling.weights import SHIPPED
 from helpers import quality
 
@@ -34,10 +32,6 @@ def test_colour_is_better_than_none(pairs):
     assert measured["hue_error"] < 60, "90 is chance"
 
 
-def test_lpips_is_as_low_as_it_was(pairs):
-    try:
-        lpips = Lpips()
-    except WeightsUnavailable as error:
-        pytest.skip(str(error))
+def test_lpips_is_as_low_as_it_was(pairs, lpips):
     name, pairs = pairs
     assert quality.measure(pairs, lpips)["lpips"] < RECORDED[name]["lpips"] + 0.004

@@ -74,6 +74,7 @@ def place(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if not reason_against(c)])
+@pytest.mark.slow
 def test_command_runs(command, place):
     done = run(as_here(command), place)
     assert done.returncode == 0, done.stderr
@@ -83,6 +84,7 @@ SCRIPTS = [c for c in commands() if reason_against(c) and c.startswith("python s
 
 
 @pytest.mark.parametrize("command", SCRIPTS)
+@pytest.mark.slow
 def test_options_of_commands_that_do_not_run_here_exist(command, place):
     words = as_here(command)
     known = run([*words[:2], "--help"], place)

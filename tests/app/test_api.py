@@ -119,6 +119,7 @@ def check_result(result: Path, original: Path) -> None:
 # Many at once.
 
 
+@pytest.mark.slow
 def test_20_at_once_none_mixed_up_and_memory_flat(server):
     side = np.arange(200)
     photos = []
@@ -143,6 +144,7 @@ def test_20_at_once_none_mixed_up_and_memory_flat(server):
     assert memory[-1] - memory[0] < 40, memory
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_full_says_so_and_the_others_are_served(server, grey):
     path = upload(server, png(grey))
 
@@ -341,6 +343,7 @@ def test_an_hour_is_what_gradio_was_told(server):
     assert "deleted after an hour" in get(server, "/").text
 
 
+@pytest.mark.slow
 def test_the_end_leaves_nothing(start):
     server = start()
     upload(server, b"a photo")

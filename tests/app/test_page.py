@@ -1,4 +1,4 @@
-"""The page as people meet it: in a real browser, which is skipped where there is none.
+"""The page as people meet it: in a real browser.
 
 Screenshots land in pytest's temporary folder, for those who want to look.
 """
@@ -19,6 +19,7 @@ from PIL import Image
 from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.samples import sample_photos
 
+pytestmark = pytest.mark.slow
 SECONDS = 1000
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

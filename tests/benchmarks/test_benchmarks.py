@@ -44,6 +44,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(process, "FOLDERS", (1,))
 
 
+@pytest.mark.slow
 def test_every_benchmark_but_deoldify_and_training_measures_something(weights, quick, tmp_path):
     ended = run("engine", "network", "folder", "startup", "memory", "--weights", weights, "--json", tmp_path / "a.json")
     assert ended.exit_code == 0, ended.output
@@ -77,6 +78,7 @@ def test_every_benchmark_but_deoldify_and_training_measures_something(weights, q
     assert all(0.05 < result["median"] < 50 for result in memory)
 
 
+@pytest.mark.slow
 def test_training_is_measured_with_and_without_loading(tmp_path):
     photos = write_pieces(tmp_path / "photos")
     chosen = ["--preset", "smoke", "--stage", "32", "--steps", "1"]

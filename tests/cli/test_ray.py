@@ -45,6 +45,7 @@ def report_of(path: Path) -> dict[str, dict]:
     return by_input
 
 
+@pytest.mark.slow
 def test_with_two_actors_as_without(run, photos, tmp_path, weights):
     flags = [f"--weights={weights}", "--render-factor=2", "--report", str(tmp_path / "plain.jsonl"), "-r"]
     plain = CliRunner().invoke(program, ["colorize", str(photos), str(tmp_path / "out"), *flags])
@@ -66,6 +67,7 @@ def test_with_two_actors_as_without(run, photos, tmp_path, weights):
             assert np.abs(np.asarray(ours, int) - np.asarray(theirs)).max() <= 2, name
 
 
+@pytest.mark.slow
 def test_a_photo_that_takes_its_process_down_fails_alone(run, photos, tmp_path, monkeypatch):
     """... while what is there already is skipped."""
     from deoldify_lite.colorize.ray import Predictor

@@ -326,6 +326,7 @@ def assert_all_whole(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_does_what_is_missing(photos, tmp_path, flags, colorize, sent):
     target = tmp_path / "out"
     running = start(photos, target, *flags)
@@ -349,6 +350,7 @@ def test_killed_in_the_middle_the_same_command_does_what_is_missing(photos, tmp_
     assert_all_whole(photos, target)
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_folder_lose_nothing(photos, tmp_path, flags):
     """... while a third would clear away what they are just writing."""
     for path in sorted(photos.iterdir())[60:]:
@@ -428,6 +430,7 @@ def test_a_full_disk_is_told_line_by_line_and_leaves_no_half_file(small_disk, co
 
 
 @pytest.mark.parametrize("extension", [".jpg", ".tif"])
+@pytest.mark.slow
 def test_a_scan_of_100_megapixels_takes_less_than_3_gigabytes(flags, tmp_path, monkeypatch, extension):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     scan, result, notes = (tmp_path / name for name in (f"scan{extension}", f"colour{extension}", "notes.json"))

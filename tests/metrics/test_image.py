@@ -11,7 +11,6 @@ from PIL import Image, ImageOps
 
 from deoldify_lite.metrics import image
 from deoldify_lite.metrics.image import Lpips, ab_histogram, colorfulness, histogram_distance, psnr, ssim
-from deoldify_lite.modeling.pretrained import WeightsUnavailable
 from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -87,15 +86,7 @@ def test_every_pixel_is_counted_once_and_distances_stay_between_0_and_1(seed):
     assert 0 <= float(histogram_distance(a, b)) <= 1 + 1e-6
 
 
-def lpips_or_skip() -> Lpips:
-    try:
-        return Lpips()
-    except WeightsUnavailable:
-        pytest.skip("AlexNet's weights are not here")
-
-
-def test_lpips_tells_images_apart():
-    lpips = lpips_or_skip()
+def test_lpips_tells_images_apart(lpips):
     a, b = random(2, 2, 3, 64, 64)
     assert lpips(a, a).abs().max() < 1e-6
     assert (lpips(a, b) > 0.05).all()
@@ -123,8 +114,7 @@ FROM_THE_PACKAGE = {"grace_hopper.jpg": 0.2141, "china.jpg": 0.1953, "flower.jpg
 
 
 @pytest.mark.parametrize(("name", "expected"), FROM_THE_PACKAGE.items())
-def test_lpips_of_stored_pairs(name, expected):
-    lpips = lpips_or_skip()
+def test_lpips_of_stored_pairs(lpips, name, expected):
     with Image.open(sample_photos()[name]) as photo:
         original = ImageOps.fit(photo.convert("RGB"), (128, 128), Image.Resampling.LANCZOS)
     a, b = (to_tensor(photo) for photo in (original.convert("L").convert("RGB"), original))

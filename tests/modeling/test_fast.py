@@ -107,6 +107,7 @@ def test_winograd_takes_only_what_it_can_do():
 
 
 @pytest.mark.parametrize("architecture", ["deep", "wide"])
+@pytest.mark.slow
 def test_deoldifys_generators_with_all_of_it(architecture, monkeypatch):
     monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
     torch.manual_seed(0)
