@@ -123,10 +123,10 @@ def evaluate(
     place = pick_device(device)
     measurements, missing = open_measurements(dict.fromkeys([*NETWORKS, *networks]), place)
     evaluator = Evaluator(references, protocol.size, measurements, Records(records), place, report)
-    before = len(problems)
+    known = len(problems)
     rows = [evaluator.score(ground_truth())]
     if not evaluator.references:
-        raise NoPhotos(f"none of the {len(references)} photos can be read; the first: {problems[before]}")
+        raise NoPhotos(f"none of the {len(references)} photos can be read; the first: {problems[known]}")
     rows += [evaluator.score(method) for method in (grayscale(), *methods)]
     return Evaluation(protocol, _in_words(place), rows, measurements, missing, problems)
 

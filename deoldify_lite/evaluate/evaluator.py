@@ -95,8 +95,8 @@ class Evaluator:
         done = [self.records.photos(key, measurement.key) for measurement in self.measurements]
         needed = [m for m, photos in zip(self.measurements, done) if not photos.issuperset(contents.values())]
         todo = [photo for photo, content in contents.items() if not all(content in photos for photos in done)]
-        finished = len(contents) - len(todo)
-        with tqdm(total=len(contents), initial=finished, desc=method.name, unit="photo", disable=None) as bar:
+        before = len(contents) - len(todo)
+        with tqdm(total=len(contents), initial=before, desc=method.name, unit="photo", disable=None) as bar:
             predict = method.open() if todo else None
             for start in range(0, len(todo), BATCH):
                 batch = todo[start : start + BATCH]
@@ -124,8 +124,8 @@ class Evaluator:
         return pairs
 
     def _leave_out(self, method: Method, reference: Reference, error: BadPhoto) -> None:
-        whose = "" if method.kind == "ground_truth" else f"{method.name}: "
-        self.report(f"{whose}{reference.name} is left out: {error}")
+        prefix = "" if method.kind == "ground_truth" else f"{method.name}: "
+        self.report(f"{prefix}{reference.name} is left out: {error}")
 
     def _read(self, key: str, contents: Iterable[str]) -> dict[str, Tensor]:
         contents = list(contents)

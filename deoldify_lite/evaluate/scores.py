@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..errors import UsageError
 from ..metrics.features import INCEPTION, INCEPTION_FEATURES
 from ..metrics.image import histogram_distance
 from ..metrics.sets import frechet_distance, inception_score, kernel_distance
@@ -63,5 +64,5 @@ def _mean(values: Tensor) -> Score:
 def _or_reason(metric: Callable[..., float], *features: Tensor) -> Score:
     try:
         return Score(metric(*features))
-    except ValueError as error:  # too few images
+    except UsageError as error:  # too few images
         return Score(None, reason=str(error))

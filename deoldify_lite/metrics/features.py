@@ -70,7 +70,7 @@ def open_network(name: str) -> FeatureNetwork:
     """The feature network of this name: `vgg16`, `inception`, or one of timm's.
 
     Raises:
-        ValueError: no such network.
+        UsageError: no such network.
         WeightsUnavailable, BadWeights: its weights cannot be fetched, or are damaged.
     """
     if name == "vgg16":

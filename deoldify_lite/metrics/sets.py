@@ -8,6 +8,8 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
+
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """Frechet distance between Gaussians fitted to two sets of features (Heusel et al. 2017, arXiv:1706.08500).
@@ -17,10 +19,10 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     faster.
 
     Raises:
-        ValueError: fewer than two images in a set.
+        UsageError: fewer than two images in a set.
     """
     if min(len(a), len(b)) < 2:
-        raise ValueError("a Frechet distance needs at least two images in each set")
+        raise UsageError("a Frechet distance needs at least two images in each set")
     a, b = a.double(), b.double()
     root_a, root_b = _covariance_root(a), _covariance_root(b)
     # With A = Ra'Ra and B = Rb'Rb, AB has the eigenvalues of (Ra Rb')(Ra Rb')', whose roots are these singular values.
@@ -43,12 +45,12 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
     sets, and over all photos at once instead of random subsets.
 
     Raises:
-        ValueError: fewer than two images.
+        UsageError: fewer than two images.
     """
     from torchmetrics.image.kid import poly_kernel
 
     if len(a) < 2:
-        raise ValueError("a kernel distance needs at least two images")
+        raise UsageError("a kernel distance needs at least two images")
     a, b = a.double(), b.double()
     total = 0.0
     for start in range(0, len(a), 256):  # all rows at once would be N x N numbers
@@ -67,12 +69,12 @@ def inception_score(logits: Tensor) -> float:
     Mean over ten splits, always the same ones.
 
     Raises:
-        ValueError: fewer than ten images.
+        UsageError: fewer than ten images.
     """
     from torchmetrics.image.inception import InceptionScore
 
     if len(logits) < SPLITS:
-        raise ValueError(f"an Inception Score needs at least {SPLITS} images, one for each split")
+        raise UsageError(f"an Inception Score needs at least {SPLITS} images, one for each split")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # that it keeps all logits: they are in memory anyway
         torch.manual_seed(0)

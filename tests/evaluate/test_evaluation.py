@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from deoldify_lite.errors import UsageError
 from deoldify_lite.evaluate import methods
 from deoldify_lite.evaluate.evaluation import Evaluation, evaluate
+from deoldify_lite.evaluate.grids import choose_grids
 from deoldify_lite.evaluate.methods import find_methods, split_name
 from deoldify_lite.evaluate.output import as_json, write_all
 from deoldify_lite.evaluate.protocol import Protocol
@@ -256,6 +257,12 @@ def test_the_report_stands_alone_and_shows_everything(score, photos, weights, tm
     with Image.open(out / "grid.png") as grid:
         assert grid.width > 4 * 192 and grid.height > 6 * 192
     assert not list(out.glob(".tmp*"))
+
+
+def test_names_that_make_one_file_name_keep_their_grids_apart(score, weights):
+    found = score([f"a b={weights}", f"a-b={weights}"])
+    grids = choose_grids(found, "psnr")
+    assert [grid.columns[1].method.name for grid in grids.values()][1:] == ["a b", "a b", "a-b", "a-b"]
 
 
 def test_records_survive_and_damage_is_reported(tmp_path):

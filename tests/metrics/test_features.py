@@ -1,5 +1,8 @@
 """Feature networks: their preprocessing, their outputs, and where their weights come from."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -60,3 +63,11 @@ def test_inception_is_torchmetrics_and_no_pickle_is_executed(tmp_path, monkeypat
         ours = open_network("inception")(images)
         assert ours.shape == (1, 2048 + 1008)
         assert torch.allclose(ours[:, :2048], theirs((images * 255).round().byte()), atol=1e-4)
+
+
+def test_metrics_import_no_other_part_that_uses_them():
+    names = ("deoldify_lite.evaluate", "deoldify_lite.training", "deoldify_lite.colorize", "fastai")
+    code = f"""import sys
+from deoldify_lite.metrics import features, image, info, sets
+print(*(name for name in {names} if name in sys.modules))"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
