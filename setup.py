@@ -50,6 +50,7 @@ setup(
         "pyyaml",
         "matplotlib",
         "torchmetrics",
+        "rich",
         "typer",
         "jinja2",
     ],

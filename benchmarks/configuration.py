@@ -13,7 +13,8 @@ from torch import nn
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.colorize.deoldify_colorizer import DeOldifyColorizer
 from deoldify_lite.modeling.generator import build_generator
-from deoldify_lite.modeling.weights import PUBLISHED, BadWeights, find_weights, save_weights
+from deoldify_lite.modeling.weights import BadWeights, find_weights, save_weights
+from deoldify_lite.models import MODELS
 from deoldify_lite.photo import Photo, open_photo
 
 
@@ -76,7 +77,7 @@ def find_or_make(weights: str, folder: Path) -> tuple[str, Path]:
     try:
         return Path(weights).stem, find_weights(weights)
     except BadWeights:
-        if weights not in PUBLISHED:
+        if weights not in MODELS:
             raise
     path = folder / f"{weights}.safetensors"
     if not path.exists():

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from deoldify_lite.errors import Unavailable
-from deoldify_lite.modeling.weights import PUBLISHED, load_generator
+from deoldify_lite.modeling.weights import load_generator
+from deoldify_lite.models import MODELS
 
 from .configuration import Configuration
 from .photos import fitted
@@ -58,7 +59,7 @@ def check(checkout: Path, weights: Path | None = None) -> None:
     if missing:
         raise DeOldifyFailed(_needs(missing))
     if weights and load_generator(weights).config["architecture"] != "deep":
-        raise DeOldifyFailed(f"{weights}: not weights of DeOldify's artistic generator ({PUBLISHED['deep']})")
+        raise DeOldifyFailed(f"{weights}: not weights of DeOldify's artistic generator ({MODELS['deep'].file})")
 
 
 def _needs(modules: list[str]) -> str:

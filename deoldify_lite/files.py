@@ -1,6 +1,7 @@
 """Writing files so that a crash never leaves half of one."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -45,6 +46,15 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     "Write a whole file at once, atomically."
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def sha256(path: Path) -> str:
+    "Of a file's content, in hexadecimal."
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 # A temporary file is locked by its writer for as long as it is written. The system frees the locks of a process that

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from deoldify_lite import Colorizer, __version__
 from deoldify_lite.cli import program
-from deoldify_lite.colorize.colorizer import RENDER_FACTORS
 from deoldify_lite.modeling import export as exporting
 from deoldify_lite.modeling.export import ExportRefused, LumaToChroma, export_onnx
 from deoldify_lite.modeling.generator import build_generator
-from deoldify_lite.modeling.weights import SHIPPED, find_weights
+from deoldify_lite.modeling.weights import find_weights
+from deoldify_lite.models import MODELS
 from deoldify_lite.samples import sample_photos
 from helpers.networks import excited
 
@@ -221,7 +221,7 @@ def test_places_that_cannot_be_written(tmp_path):
 
 def test_licences_are_told_apart(weights, tmp_path):
     (tmp_path / "ColorizeArtistic_gen.pth").write_bytes(b"")
-    ours, theirs = SHIPPED / "lite.safetensors", tmp_path / "ColorizeArtistic_gen.pth"
+    ours, theirs = MODELS["lite"].path, tmp_path / "ColorizeArtistic_gen.pth"
     licences = [exporting.about_weights(path, 128)["licence"] for path in (ours, weights, theirs)]
     assert "model card" in licences[0]
     assert "their maker's" in licences[1]
@@ -236,7 +236,7 @@ def test_what_ships_is_exported_and_timed(shipped):
 
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert about["weights_sha256"] == hashlib.sha256(find_weights("lite").read_bytes()).hexdigest()
-    assert about["working_side"] == str(16 * RENDER_FACTORS["lite"])
+    assert about["working_side"] == str(16 * MODELS["lite"].render_factor)
     assert said.count("from torch at most") == 3
     assert max(map(float, re.findall(r": (\S+) from torch", said))) < 1e-4
     assert f"{path.stat().st_size / 1e6:.1f} MB" in said
@@ -264,7 +264,7 @@ def test_the_page_tells_the_truth():
     """Its commands exist, and its figures are the package's."""
     known = set(re.findall(r"--[a-z]+", script("--help").output))
     assert set(re.findall(r" (--[a-z]+)", PAGE)) <= known
-    lite, deep = 16 * RENDER_FACTORS["lite"], 16 * RENDER_FACTORS["deep"]
+    lite, deep = 16 * MODELS["lite"].render_factor, 16 * MODELS["deep"].render_factor
     assert f"a square of {lite} (`lite`) or {deep} (`deep` and `wide`)" in PAGE
     assert f"SIDE = {lite}, STRIDE = {exporting.STRIDE};" in PAGE
     assert f"Opset {exporting.OPSET} " in PAGE

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from deoldify_lite import Colorizer, color
 from deoldify_lite.cli import program
 from deoldify_lite.metrics.image import colorfulness
-from deoldify_lite.modeling.weights import SHIPPED, load_generator
+from deoldify_lite.modeling.weights import load_generator
+from deoldify_lite.models import MODELS, shipped
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import Schedule, preset
 
@@ -26,19 +27,19 @@ def colorizer() -> Colorizer:
     return Colorizer(device="cpu")
 
 
-NAMES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+NAMES = [model.name for model in shipped()]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_load_by_name_and_are_small(name):
     generator = load_generator(name)
     assert not generator.training
-    assert (SHIPPED / f"{name}.safetensors").stat().st_size < 90e6
+    assert MODELS[name].path.stat().st_size < 90e6
     assert all(torch.isfinite(p).all() for p in generator.parameters())
 
 
 def test_together_they_are_no_burden():
-    assert "lite" in NAMES and sum((SHIPPED / f"{name}.safetensors").stat().st_size for name in NAMES) < 120e6
+    assert sum(model.path.stat().st_size for model in shipped()) < 120e6
 
 
 @pytest.mark.parametrize("name", NAMES)

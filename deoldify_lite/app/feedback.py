@@ -1,6 +1,5 @@
 """What people think of the results: kept as one line of JSON each, summed up by `scripts/feedback.py`."""
 
-import hashlib
 import json
 import math
 import os
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..files import atomic_path
+from ..files import atomic_path, sha256
 
 if TYPE_CHECKING:  # summing up loads no torch
     from .studio import Coloured
@@ -63,7 +62,7 @@ def _append(path: Path, line: str) -> None:
 
 def _keep_photo(folder: Path, upload: Path) -> Path:
     "A copy of the photo, named by its content, so that the same one is kept once."
-    copy = folder / (hashlib.sha256(upload.read_bytes()).hexdigest()[:16] + upload.suffix.lower())
+    copy = folder / (sha256(upload)[:16] + upload.suffix.lower())
     if not copy.exists():
         with atomic_path(copy) as temporary:
             shutil.copyfile(upload, temporary)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Unavailable, UsageError
+from ..models import shipped
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -49,7 +50,7 @@ def serve(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["NO_PROXY"] = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "127.0.0.1", "localhost"])
     from ..photo.decoders import configure_decoders
-    from .studio import Studio, shipped
+    from .studio import Studio
 
     configure_decoders()
     _give_memory_back()
@@ -59,7 +60,7 @@ def serve(
         cache = folder / "cache"
         cache.mkdir()
         os.environ["GRADIO_TEMP_DIR"] = str(cache)
-        studio = Studio([*weights, *shipped()], cache, max_pixels, device, precision)
+        studio = Studio([*weights, *(model.name for model in shipped())], cache, max_pixels, device, precision)
         page = _page(studio, folder, feedback, max_photos, max_waiting)
         try:
             address = _launch(page, folder, host, port, max_megabytes, max_photos * max_megabytes)

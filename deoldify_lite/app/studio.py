@@ -1,7 +1,6 @@
 """Photos in, photos out, for a page that strangers use: generators loaded once, wishes checked, errors as sentences."""
 
 import errno
-import hashlib
 import logging
 import re
 import secrets
@@ -15,8 +14,8 @@ from PIL import Image
 
 from ..colorize.colorizer import Colorizer
 from ..errors import DeoldifyError
-from ..files import atomic_path
-from ..modeling.weights import SHIPPED, find_weights
+from ..files import atomic_path, sha256
+from ..modeling.weights import find_weights
 from ..photo import BadPhoto, Photo, open_photo, output_name, save_photo, takes_ycbcr, to_8bit
 from ..photo.reading import TINTED_NOTE
 
@@ -90,7 +89,7 @@ class Studio:
         for name in weights:
             model = Path(name).stem  # never where the file lies
             self._colorizers[model] = Colorizer(name, device, precision)
-            self._hashes[model] = hashlib.sha256(find_weights(name).read_bytes()).hexdigest()[:12]
+            self._hashes[model] = sha256(find_weights(name))[:12]
         self.models = list(self._colorizers)
 
     def render_factor(self, model: str) -> int:
@@ -157,11 +156,6 @@ class Studio:
                 taken.add(name.lower())
                 archive.write(item.result, name)
         return path
-
-
-def shipped() -> list[str]:
-    "Names of the generators in the package, the default one first."
-    return sorted((path.stem for path in SHIPPED.glob("*.safetensors")), key=lambda name: (name != "lite", name))
 
 
 def _check(settings: Settings) -> None:

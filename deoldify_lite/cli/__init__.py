@@ -7,7 +7,7 @@ import, and the rest in their functions, so that help and errors come at once.
 
 import typer
 
-from . import app, colorize, compare, evaluate, export, faces, feedback, nogan, pix2pix, ray, samples, video
+from . import app, colorize, compare, evaluate, export, faces, feedback, models, nogan, pix2pix, ray, samples, video
 from .common import Command
 
 program = typer.Typer(
@@ -20,6 +20,7 @@ for command in (
     colorize.colorize,
     video.video,
     ray.ray,
+    models.models,
     samples.samples,
     nogan.nogan,
     evaluate.evaluate,

@@ -9,9 +9,11 @@ import typer
 from typer.core import TyperCommand
 
 from ..errors import DeoldifyError, Interrupted
+from ..models import MODELS
 
 Weights = Annotated[
-    str, typer.Option(help="lite, resnet34, or a file: .safetensors of this package, .pth of DeOldify.")
+    str,
+    typer.Option(help=f"{', '.join(MODELS)}, or a file: .safetensors of this package, .pth of DeOldify."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Precision = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]

@@ -26,16 +26,12 @@ def export(
     """
     if target.is_dir():
         raise UsageError(f"{target}: is a folder; name the file to write, for instance {target / 'lite.onnx'}")
-    from ..colorize.colorizer import RENDER_FACTORS, usual_render_factor
-    from ..modeling.export import OPSET, ExportRefused, about_weights, export_onnx
-    from ..modeling.weights import find_weights, load_generator
+    from ..modeling.export import OPSET, about_weights, export_onnx
+    from ..modeling.weights import default_render_factor, find_weights, load_generator
 
     path = find_weights(weights)
     generator = load_generator(path)
-    architecture = generator.config["architecture"]
-    if architecture not in RENDER_FACTORS:
-        raise ExportRefused(f"{path}: a {architecture} generator; only {', '.join(RENDER_FACTORS)} can be exported")
-    side = 16 * usual_render_factor(generator.config)
+    side = 16 * default_render_factor(path, generator.config)
     try:
         differences = export_onnx(generator, target, about_weights(path, side), half=half)
     except OSError as error:

@@ -1,13 +1,12 @@
 """The class that people import: a PIL image or a file in, the same in colour out."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from ..errors import UsageError
+from ..modeling.weights import default_render_factor
 from ..photo import (
     MAX_PIXELS,
     BadPhoto,
@@ -21,18 +20,6 @@ from ..photo import (
 )
 from .engine import Engine
 from .folder import Result, single_job
-
-# The network's working size that gave the weights that ship their best colours, in units of 16 pixels (see the model
-# cards in docs), and those of DeOldify theirs.
-RENDER_FACTORS = {"lite": 12, "lite-rgb": 12, "deep": 35, "wide": 35}
-RESNET34_FACTOR = 10  # of lite on that encoder: what ships by that name saw smaller pictures in its training
-
-
-def usual_render_factor(config: Mapping[str, Any]) -> int:
-    "Of a generator by its description; one of the pix2pix family sees photos at the size that it was trained on."
-    if config["architecture"] == "lite" and config.get("encoder") == "resnet34":
-        return RESNET34_FACTOR
-    return RENDER_FACTORS.get(config["architecture"]) or max(2, config["size"] // 16)
 
 
 class Colorizer:
@@ -69,7 +56,7 @@ class Colorizer:
         render_factor: int | None = None,
     ):
         self.engine = self.engine_class(weights, device, precision)
-        self.render_factor = usual_render_factor(self.engine.generator.config)
+        self.render_factor = default_render_factor(weights, self.engine.generator.config)
         self.render_factor = self.valid_render_factor(render_factor)
 
     def valid_render_factor(self, render_factor: int | None) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..colorize.colorizer import Colorizer
 from ..errors import UsageError
+from ..files import sha256
 from ..modeling.weights import BadWeights, find_weights
 from ..sources import NoPhotos
 from .references import Reference
@@ -61,7 +62,7 @@ def generator(name: str, weights: str, device: str, precision: str, render_facto
     network = colorizer.engine.generator
     about = {
         "weights": weights,
-        "sha256": hashlib.sha256(find_weights(weights).read_bytes()).hexdigest(),
+        "sha256": sha256(find_weights(weights)),
         "architecture": network.config["architecture"],
         "parameters": sum(p.numel() for p in network.parameters()),
         "render_factor": colorizer.render_factor,

@@ -5,7 +5,6 @@ and width are free. A file that does not answer as torch does is not written.
 """
 
 import copy
-import hashlib
 import json
 import warnings
 from importlib.util import find_spec
@@ -18,10 +17,10 @@ from torch import Tensor, nn
 
 from .. import __version__, color
 from ..errors import DeoldifyError, Unavailable
-from ..files import atomic_path
+from ..files import atomic_path, sha256
+from ..models import MODELS, shipped
 from .backbones import SameConv
 from .fold import fold
-from .weights import SHIPPED
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -100,6 +99,8 @@ def export_onnx(
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise ExportUnavailable(f'exporting needs {" and ".join(missing)}: pip install "deoldify_lite[export]"')
+    if generator.config["architecture"] == "pix2pix":
+        raise ExportRefused("networks of the pix2pix family cannot be exported, only lite, lite-rgb, deep and wide")
     import onnx
 
     with atomic_path(path) as temporary:
@@ -211,14 +212,15 @@ def about_weights(path: Path, side: int) -> dict[str, str]:
 
     `side` advises on the network's working size: as many pixels as a square of this side.
     """
-    if path.parent == SHIPPED:
-        licence = "MIT; about the weights see the model card (docs/model_card.md of deoldify_lite)"
+    model = next((model for model in shipped() if model.path == path), None)
+    if model:
+        licence = f"{model.licence}; about the weights see the model card ({model.card} of deoldify_lite)"
     elif path.suffix == ".safetensors":
         licence = "the code is MIT; the weights are their maker's"
     else:
-        licence = "MIT: DeOldify, Jason Antic"
+        licence = MODELS["deep"].licence
     return {
-        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "weights_sha256": sha256(path),
         "working_side": str(side),
         "stride": str(STRIDE),
         "licence": licence,

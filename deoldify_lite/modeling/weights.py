@@ -5,11 +5,12 @@ load strictly: every weight has its place and every place its weight. A pickle i
 """
 
 import json
-import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import torch
@@ -18,48 +19,36 @@ from torch import Tensor, nn
 
 from ..errors import Unavailable
 from ..files import write_atomically
+from ..models import MODELS, usual_render_factor
 from .generator import build_generator
 from .layers import plain_state
 
-SHIPPED = Path(__file__).parent.parent / "weights"
-PUBLISHED = {"deep": "ColorizeArtistic_gen.pth", "wide": "ColorizeStable_gen.pth"}
 METADATA_KEY = "deoldify_lite"
+ABOUT = ("render_factor", "training_size")  # what the metadata may say beside what builds the network
 
 
 class BadWeights(Unavailable, ValueError):
     "A weights file that is missing, damaged, or belongs to another network. The message says which and what to do."
 
 
-def weights_folder() -> Path:
-    "Where pretrained networks are looked for: $DEOLDIFY_LITE_WEIGHTS, else ~/.cache/deoldify_lite."
-    return Path(os.environ.get("DEOLDIFY_LITE_WEIGHTS") or Path.home() / ".cache" / "deoldify_lite")
-
-
 def find_weights(name_or_path: str | Path) -> Path:
-    """The file behind a generator's name, or the path itself.
-
-    `deep` and `wide` are DeOldify's own files, which are not part of this package: they are looked for in
-    `weights_folder()` under the names that they were published with.
+    """The file behind a generator's name (see `models.py`), or the path itself.
 
     Raises:
         BadWeights: no such name, and no such file.
     """
     name = str(name_or_path)
-    if name in PUBLISHED:
-        path = weights_folder() / PUBLISHED[name]
-        if not path.is_file():
-            raise BadWeights(
-                f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "
-                f"it at {path} or give its path instead of {name!r}"
-            )
-        return path
-    shipped = SHIPPED / f"{name}.safetensors"
-    if shipped.is_file():
-        return shipped
-    if not Path(name).is_file():
-        names = sorted({p.stem for p in SHIPPED.glob("*.safetensors")} | set(PUBLISHED))
-        raise BadWeights(f"weights {name!r}: no such file, and not one of {', '.join(names)}")
-    return Path(name)
+    if name not in MODELS:
+        if not Path(name).is_file():
+            raise BadWeights(f"weights {name!r}: no such file, and not one of {', '.join(sorted(MODELS))}")
+        return Path(name)
+    path = MODELS[name].path
+    if not MODELS[name].ships and not path.is_file():
+        raise BadWeights(
+            f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "
+            f"it at {path} or give its path instead of {name!r}"
+        )
+    return path
 
 
 def load_generator(name_or_path: str | Path = "lite", device: str | torch.device = "cpu") -> nn.Module:
@@ -74,8 +63,7 @@ def load_generator(name_or_path: str | Path = "lite", device: str | torch.device
         BadWeights: missing, truncated, of another architecture, not finite, or not weights at all.
     """
     path = find_weights(name_or_path)
-    is_pickle = path.suffix.lower() in (".pth", ".pt")
-    config, state = _read_deoldify(path) if is_pickle else read_safetensors(path)
+    config, state = _read_deoldify(path) if _is_pickle(path) else read_safetensors(path)
     try:
         with torch.device("meta"):  # no time spent on random weights; the encoder's dry run needs no numbers either
             generator = _build(**config)
@@ -116,18 +104,44 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
 
 def read_safetensors(path: Path) -> tuple[dict, dict[str, Tensor]]:
     "The network's description and its state dict from a file of `save_weights`."
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+    description = _read_description(path)
+    with _complaints(path):
         state = load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise BadWeights(f"{path}: not a safetensors file, or a truncated one; fetch or copy it again") from error
+    return {key: value for key, value in description.items() if key not in ABOUT}, state
+
+
+def default_render_factor(name_or_path: str | Path, config: Mapping[str, Any]) -> int:
+    """What the file records as its default render factor, else the usual one of a network with this description.
+
+    Raises:
+        BadWeights: as `load_generator`.
+    """
+    path = find_weights(name_or_path)
+    recorded = {} if _is_pickle(path) else _read_description(path)
+    return recorded.get("render_factor") or usual_render_factor(config)
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    with _complaints(path), safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
     if METADATA_KEY not in metadata:
         raise BadWeights(f"{path}: holds no generator of this package (its metadata has no {METADATA_KEY!r})")
     try:
-        return json.loads(metadata[METADATA_KEY]), state
+        return json.loads(metadata[METADATA_KEY])
     except ValueError as error:
         raise BadWeights(f"{path}: its description of the network is damaged; fetch or copy it again") from error
+
+
+@contextmanager
+def _complaints(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (safetensors.SafetensorError, OSError) as error:
+        raise BadWeights(f"{path}: not a safetensors file, or a truncated one; fetch or copy it again") from error
+
+
+def _is_pickle(path: Path) -> bool:
+    return path.suffix.lower() in (".pth", ".pt")
 
 
 def save_weights(
@@ -135,17 +149,19 @@ def save_weights(
     path: Path,
     *,
     config: dict | None = None,
+    about: Mapping[str, Any] | None = None,
     state: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
     """Write a network's plain weights (spectral norm folded in) and what is needed to build it again, atomically.
 
-    `state` and `config` replace the network's own; `dtype` float16 halves the file.
+    `state` and `config` replace the network's own; `dtype` float16 halves the file. `about` goes into the metadata:
+    `render_factor`, the default when colorizing, and `training_size`, pixels.
     """
     state = plain_state(network) if state is None else state
     config = network.config if config is None else config
     state = {k: (v.to(dtype) if dtype and v.is_floating_point() else v).cpu().contiguous() for k, v in state.items()}
-    write_atomically(path, save(state, {METADATA_KEY: json.dumps(config)}))
+    write_atomically(path, save(state, {METADATA_KEY: json.dumps(config | dict(about or {}))}))
 
 
 def _read_deoldify(path: Path) -> tuple[dict, dict[str, Tensor]]:

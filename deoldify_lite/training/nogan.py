@@ -19,6 +19,7 @@ import torch
 
 from ..files import write_atomically
 from ..modeling.weights import read_safetensors, save_weights
+from ..models import usual_render_factor
 from .encoder import encoder_stage
 from .errors import StageMissing, TrainingError
 from .finish import Finished, check, finish
@@ -121,11 +122,15 @@ def _publish(run: Run) -> Path:
     The newest, not the one that was asked for last: calling an early stage again must not undo a later one's work.
     """
     if done := finished(run):
-        save_weights(None, result(run), config=done.config, state=done.state, dtype=torch.float16)
+        config, state = done.config, done.state
         write_atomically(run.folder / "finish.json", json.dumps(done.report, indent=1) + "\n")
     else:
         config, state = read_safetensors(pretrained_generator(run))
-        save_weights(None, result(run), config=config, state=state, dtype=torch.float16)
+    about = {
+        "render_factor": usual_render_factor(config),
+        "training_size": max(stage.size for stage in run.schedule.generator_stages),
+    }
+    save_weights(None, result(run), config=config, about=about, state=state, dtype=torch.float16)
     log.info("%s is the generator now", result(run))
     return result(run)
 

@@ -4,13 +4,12 @@ The run keeps a copy of those weights, so that it goes on to the same result wha
 named. The copy's hash is part of every recipe.
 """
 
-import hashlib
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from ..errors import UsageError
-from ..files import write_atomically
+from ..files import sha256, write_atomically
 from ..modeling.weights import BadWeights, find_weights, load_generator
 from ..schedule import Networks
 
@@ -62,4 +61,4 @@ def content_hash(path: Path) -> str:
 
 @lru_cache
 def _hash(path: Path, _changed: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return sha256(path)[:12]

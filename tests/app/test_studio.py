@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from deoldify_lite import Colorizer
-from deoldify_lite.app.studio import PREVIEW, Coloured, Refused, Settings, Studio, shipped
-from deoldify_lite.colorize.colorizer import RENDER_FACTORS
+from deoldify_lite.app.studio import PREVIEW, Coloured, Refused, Settings, Studio
 from deoldify_lite.colorize.folder import find_jobs
 from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.modeling.weights import BadWeights
+from deoldify_lite.models import MODELS
 from deoldify_lite.samples import sample_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -87,12 +87,11 @@ def test_every_request_has_its_own_render_factor(studio, weights, photos):
     with ThreadPoolExecutor(4) as pool:
         for factor, item in zip([2, 4, None] * 4, pool.map(made, [2, 4, None] * 4)):
             assert item.result.read_bytes() == wanted[factor]
-            assert item.settings.render_factor == (factor or RENDER_FACTORS["lite"])
+            assert item.settings.render_factor == (factor or MODELS["lite"].render_factor)
 
 
 def test_models_have_names_without_folders(studio, weights, tmp_path):
     assert studio.models == [weights.stem]
-    assert shipped()[0] == "lite"
     with pytest.raises(BadWeights):
         Studio([str(tmp_path / "none.safetensors")], tmp_path, 1000)
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from deoldify_lite import Colorizer, DeOldifyColorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
-from deoldify_lite.colorize.colorizer import RENDER_FACTORS, usual_render_factor
 from deoldify_lite.colorize.engine import working_size
 from deoldify_lite.colorize.folder import BadRequest
 from deoldify_lite.device import DeviceUnavailable
 from deoldify_lite.modeling.weights import BadWeights
+from deoldify_lite.models import MODELS
 from deoldify_lite.photo import BadPhoto, Photo, open_photo, photo_from_image
 from deoldify_lite.samples import sample_photos
 
@@ -222,10 +222,8 @@ def test_the_render_factor_is_that_of_the_call_or_else_of_the_colorizer(colorize
 
 
 def test_without_a_render_factor_the_best_for_such_a_generator(weights):
-    assert Colorizer(weights, "cpu").render_factor == RENDER_FACTORS["lite"]
+    assert Colorizer(weights, "cpu").render_factor == MODELS["lite"].render_factor
     assert Colorizer("resnet34", "cpu").render_factor == 10, "as its model card has it"
-    assert usual_render_factor({"architecture": "unet", "size": 256}) == 16, "the size that it was trained on"
-    assert RENDER_FACTORS["deep"] == RENDER_FACTORS["wide"] == 35, "as in DeOldify"
 
 
 @pytest.mark.parametrize(

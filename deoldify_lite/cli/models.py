@@ -1,0 +1,31 @@
+"""`deoldify-lite models`: the generators that have a name."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ..models import MODELS, Model
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    "List the generators that --weights takes by name."
+    if as_json:
+        typer.echo(json.dumps([about(model) for model in MODELS.values()], indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "network", "render factor", "trained on", "licence", "model card", "file")
+    for model in MODELS.values():
+        network = model.architecture + (f" on {model.encoder}" if model.encoder else "")
+        where = "in the package" if model.ships else f"{model.path}" + ("" if model.path.is_file() else " (not there)")
+        factor = str(model.render_factor)
+        table.add_row(model.name, network, factor, model.trained_on, model.licence, model.card, where)
+    Console().print(table)
+
+
+def about(model: Model) -> dict:
+    "All that is known of a model, with the place of its file and whether that is there."
+    return asdict(model) | {"path": str(model.path), "present": model.path.is_file()}

@@ -1,0 +1,98 @@
+"""The generators that have a name: those that ship with the package, and those that DeOldify published.
+
+A new one is an entry here, its file in `weights/`, and its model card in `docs/`. Loads neither torch nor fastai.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SHIPPED = Path(__file__).parent / "weights"
+
+
+def weights_folder() -> Path:
+    "Where weights that do not ship are looked for: $DEOLDIFY_LITE_WEIGHTS, else ~/.cache/deoldify_lite."
+    return Path(os.environ.get("DEOLDIFY_LITE_WEIGHTS") or Path.home() / ".cache" / "deoldify_lite")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A generator and its weights.
+
+    architecture, encoder: as `build_generator` takes them; the architectures of DeOldify include their encoder.
+    sha256: of the file, where it ships; None for files of others, of which this package keeps no hash.
+    render_factor: the default when colorizing; the network sees as many pixels as a square with sides of 16 times this.
+    card: the model card, a path in this repository or an address.
+    """
+
+    name: str
+    architecture: str
+    encoder: str | None
+    file: str
+    sha256: str | None
+    render_factor: int
+    trained_on: str
+    licence: str
+    card: str
+
+    @property
+    def ships(self) -> bool:
+        "Whether the file is part of the package."
+        return self.sha256 is not None
+
+    @property
+    def path(self) -> Path:
+        "Where the file is, or would have to be."
+        return (SHIPPED if self.ships else weights_folder()) / self.file
+
+
+DEOLDIFY = {"licence": "MIT: DeOldify, Jason Antic", "card": "https://github.com/jantic/DeOldify"}
+MODELS = {
+    model.name: model
+    for model in (
+        Model(
+            name="lite",
+            architecture="lite",
+            encoder="tf_efficientnet_lite2",
+            file="lite.safetensors",
+            sha256="672556c2106f67ca9e35e863d261c976144a761a3d37bd32256c03115fe9e904",
+            render_factor=12,
+            trained_on="12,284 photos of public research sets, at up to 128 pixels",
+            licence="MIT",
+            card="docs/model_card.md",
+        ),
+        Model(
+            name="resnet34",
+            architecture="lite",
+            encoder="resnet34",
+            file="resnet34.safetensors",
+            sha256="c134c3b3ac50314480cd16b1b3570570bbe587c4f43f6cf381c1122e1d96a133",
+            render_factor=10,
+            trained_on="the photos of lite, at up to 96 pixels",
+            licence="MIT",
+            card="docs/model_card_resnet34.md",
+        ),
+        Model("deep", "deep", None, "ColorizeArtistic_gen.pth", None, 35, "ImageNet", **DEOLDIFY),
+        Model("wide", "wide", None, "ColorizeStable_gen.pth", None, 35, "ImageNet", **DEOLDIFY),
+    )
+}
+
+
+def shipped() -> list[Model]:
+    "The models in the package, the default first."
+    return [model for model in MODELS.values() if model.ships]
+
+
+def usual_render_factor(config: Mapping[str, Any]) -> int:
+    """The default render factor of a network whose file records none, from its description.
+
+    That of the model with its architecture and encoder, else with its architecture, else of `lite`. Networks of the
+    pix2pix family see photos at the size that they were trained on.
+    """
+    if config["architecture"] == "pix2pix":
+        return max(2, config["size"] // 16)
+    alike = [model for model in MODELS.values() if model.architecture == config["architecture"]] or [MODELS["lite"]]
+    same = [model for model in alike if model.encoder == config.get("encoder")]
+    return (same or alike)[0].render_factor
