@@ -17,12 +17,14 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "network", "render factor", "trained on", "licence", "model card", "file")
+    table = Table("name", "network", "render\nfactor", "trained on; licence; model card", "file", box=None)
+    for column in table.columns:
+        column.overflow = "fold"  # addresses and paths in full
     for model in MODELS.values():
         network = model.architecture + (f" on {model.encoder}" if model.encoder else "")
-        where = "in the package" if model.ships else f"{model.path}" + ("" if model.path.is_file() else " (not there)")
-        factor = str(model.render_factor)
-        table.add_row(model.name, network, factor, model.trained_on, model.licence, model.card, where)
+        where = "in the package" if model.ships else f"{model.path}{'' if model.path.is_file() else ' (missing)'}"
+        more = f"{model.trained_on}; {model.licence}; {model.card}"
+        table.add_row(model.name, network, str(model.render_factor), more, where)
     Console().print(table)
 
 

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import Unavailable, UsageError
+from ..models import weights_folder
 from .encoders import ResNetEncoder
-from .weights import BadWeights, load_strictly, weights_folder
+from .weights import BadWeights, load_strictly
 
 
 class WeightsUnavailable(Unavailable, RuntimeError):
