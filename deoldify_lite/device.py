@@ -9,7 +9,11 @@ import torch
 
 from .errors import Unavailable, UsageError
 
-KEPT = 1 << 30  # bytes
+# Options of glibc's malloc.h; bytes.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+COMMAND_MALLOC = {M_TRIM_THRESHOLD: 2**30, M_MMAP_THRESHOLD: 2**30}
+SERVER_MALLOC = {M_TRIM_THRESHOLD: 2**28, M_MMAP_THRESHOLD: 2**25, M_ARENA_MAX: 2}
+_tuned = False
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -71,19 +75,24 @@ def about_precision(device: torch.device, name: str = "auto") -> str:
     return f"bfloat16 would not be faster on this {device.type}{lack}"
 
 
-def keep_freed_memory() -> None:
-    """On Linux with glibc, have the process keep up to 1 GiB that it frees, for what it asks for next.
+def tune_allocator(server: bool = False) -> None:
+    """Set what glibc does with freed memory. The first call in a process decides; other C libraries are left alone.
 
-    By default glibc gives large pieces back at once, and every layer of a network asks for some: clearing their pages
-    anew each time took an eighth of `lite`'s time and a quarter of `deep`'s (benchmarks/run.py, render factor 35).
+    By default glibc returns large pieces to the system at once, and every layer of a network asks for some: clearing
+    their pages anew each time took an eighth of `lite`'s time and a quarter of `deep`'s (benchmarks/run.py, render
+    factor 35). So a command keeps up to 1 GiB for what it asks for next.
+
+    A server stays when its work is done, and by default each of its threads would keep the most that it ever had. It
+    keeps up to 256 MiB for the layers of networks, in two arenas, and returns the larger pieces, which are photos.
     """
-    if not sys.platform.startswith("linux"):
+    global _tuned
+    if _tuned or not sys.platform.startswith("linux"):
         return
+    _tuned = True
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # musl has none
-        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-        mallopt(trim_threshold, KEPT)
-        mallopt(mmap_threshold, KEPT)
+        for option, value in (SERVER_MALLOC if server else COMMAND_MALLOC).items():
+            mallopt(option, value)
 
 
 def cores() -> int:

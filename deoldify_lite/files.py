@@ -1,10 +1,11 @@
-"""Writing files so that a crash never leaves half of one."""
+"""Files: written so that a crash never leaves half of one, found in folders, hashed."""
 
 import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,6 +47,62 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     "Write a whole file at once, atomically."
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def walk(
+    folder: Path,
+    suffixes: Container[str],
+    *,
+    recursive: bool = True,
+    follow_links: bool = False,
+    avoid: Path | None = None,
+) -> list[Path]:
+    """Paths, relative to `folder` and sorted, of the files in it with one of `suffixes`, whatever their case.
+
+    Also of subfolders that cannot be listed, and of what only looks like a file, such as a broken link. Hidden files
+    and folders are passed over, and so is the folder `avoid`. A folder that is a link is entered only with
+    `follow_links`; each folder is entered once, under its own name rather than that of a link to it.
+
+    Raises:
+        OSError: `folder` itself cannot be listed.
+    """
+    found = []
+    entered = {_identity(avoid)} if avoid and avoid.exists() else set()
+    folders, links = deque([Path()]), deque()
+    while folders or links:
+        inside = (folders or links).popleft()
+        try:
+            identity = _identity(folder / inside)
+            entries = list((folder / inside).iterdir())
+        except OSError:
+            if inside == Path():
+                raise
+            found.append(inside)
+            continue
+        if identity in entered:
+            continue
+        entered.add(identity)
+        for entry in sorted(entries):
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                if recursive and (follow_links or not entry.is_symlink()):
+                    (links if entry.is_symlink() else folders).append(inside / entry.name)
+            elif entry.suffix.lower() in suffixes:
+                found.append(inside / entry.name)
+    return sorted(found)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # in a folder that may be listed but not entered
+        return False
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def sha256(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .errors import UsageError
+from .files import walk
 from .photo import EXTENSIONS
 
 log = logging.getLogger(__name__)
@@ -44,10 +45,9 @@ def list_sources(paths: Iterable[Path]) -> list[Path]:
         if path.is_file():
             found.append(path)
             continue
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path)
-            hidden = any(part.startswith(".") for part in inside.parts)
-            if hidden or any(is_held_out(Path(part)) for part in inside.parts[:-1]) or not file.is_file():
+        for inside in walk(path, EXTENSIONS | {".tar"}):
+            file = path / inside
+            if any(is_held_out(Path(part)) for part in inside.parts[:-1]) or not file.is_file():
                 continue
             if file.suffix.lower() in EXTENSIONS or (file.suffix == ".tar" and not is_held_out(file)):
                 found.append(file)

@@ -1,5 +1,6 @@
 """A file is there in full or not at all, whatever happens while it is written."""
 
+import hashlib
 import os
 import signal
 import stat
@@ -11,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from deoldify_lite import files
-from deoldify_lite.files import TEMPORARY, UMASK, atomic_path, remove_leftovers, write_atomically
+from deoldify_lite.files import (
+    TEMPORARY,
+    UMASK,
+    atomic_path,
+    remove_leftovers,
+    sha256,
+    walk,
+    write_atomically,
+)
 
 
 def test_writes_text_and_bytes_into_folders_that_it_makes(tmp_path):
@@ -188,3 +197,59 @@ def test_without_locks_files_are_written_and_leftovers_stay(tmp_path, monkeypatc
         remove_leftovers(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{TEMPORARY}perhaps somebodys", "a"]
     assert (tmp_path / "a").read_text() == "new"
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """Files at several depths, hidden ones, links to folders, and a link to nothing."""
+    for name in ("b.png", "a/z.PNG", "a/deep/c.png", "a.png", "text.txt", ".hidden.png", ".hidden/d.png", "a/.e/f.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "0-link").symlink_to("a", target_is_directory=True)
+    (tmp_path / "a" / "loop").symlink_to("..", target_is_directory=True)
+    (tmp_path / "broken.png").symlink_to("nowhere")
+    return tmp_path
+
+
+def walked(folder: Path, **options) -> list[str]:
+    return [path.as_posix() for path in walk(folder, {".png"}, **options)]
+
+
+def test_walking_in_a_fixed_order_without_what_is_hidden_or_linked(tree):
+    assert walked(tree) == ["a/deep/c.png", "a/z.PNG", "a.png", "b.png", "broken.png"]
+    assert walked(tree, recursive=False) == ["a.png", "b.png", "broken.png"]
+
+
+def test_links_to_folders_are_entered_once_and_by_the_folders_own_names(tree, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "g.png").touch()
+    (tree / "outside").symlink_to(elsewhere, target_is_directory=True)
+    assert walked(tree, follow_links=True) == [*walked(tree), "outside/g.png"]
+
+
+def test_a_folder_to_avoid_goes_by_what_it_is_not_by_its_name(tree):
+    assert walked(tree, avoid=tree / "0-link") == ["a.png", "b.png", "broken.png"]
+    assert walked(tree, avoid=tree / "is not there") == walked(tree)
+
+
+def test_folders_that_cannot_be_listed_are_named(tree, monkeypatch):
+    iterdir = Path.iterdir
+
+    def refuse(path):
+        if path.name in refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # tests may run as root, who may list everything
+    refused = {"deep"}
+    assert walked(tree) == ["a/deep", "a/z.PNG", "a.png", "b.png", "broken.png"]
+    refused = {tree.name}
+    with pytest.raises(PermissionError):
+        walk(tree, {".png"})
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "empty").touch()
+    (tmp_path / "large").write_bytes(b"a" * 3_000_000)
+    assert sha256(tmp_path / "empty").startswith("e3b0c44298fc1c14")
+    assert sha256(tmp_path / "large") == hashlib.sha256(b"a" * 3_000_000).hexdigest()

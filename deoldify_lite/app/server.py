@@ -1,7 +1,6 @@
 "Starts the page: limits, a folder of its own, and an end that leaves nothing behind."
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from .studio import Studio
 
-M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # glibc's numbers
 AT_ONCE = 2  # photos in work: while the network is at one, another is read or written
 SESSIONS = 500  # visitors whose last results are remembered, at 60 KB each; a call of the API is one, too
 
@@ -49,11 +47,12 @@ def serve(
         raise Unavailable(message)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["NO_PROXY"] = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "127.0.0.1", "localhost"])
+    from ..device import tune_allocator
     from ..photo.decoders import configure_decoders
     from .studio import Studio
 
     configure_decoders()
-    _give_memory_back()
+    tune_allocator(server=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # how Docker and systemd ask; the folder is cleared away
     with tempfile.TemporaryDirectory(prefix="deoldify-lite-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
@@ -112,17 +111,6 @@ def _launch(page: "gr.Blocks", folder: Path, host: str, port: int, max_megabytes
         _frontend=False,  # does not give up where the first answer takes more than three seconds
     )
     return address
-
-
-def _give_memory_back() -> None:
-    """Have the C library return what large photos took. Left alone, glibc keeps the most that any thread ever had.
-
-    Where there is another library nothing is done, nor needed.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        adjust = ctypes.CDLL(None).mallopt
-        adjust(M_ARENA_MAX, 2)
-        adjust(M_MMAP_THRESHOLD, 2**20)
 
 
 def sweep(cache: Path, age: float = 3600 + 120) -> None:

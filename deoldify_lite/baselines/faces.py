@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DeoldifyError, Unavailable, UsageError
-from ..files import atomic_path
+from ..files import atomic_path, walk
 
 VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".ts"}
 DONE, NEW, SIDES = "faces.jsonl", ".new", ("train", "test")
@@ -56,11 +56,10 @@ def find_people(folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise NoVideos(f"{folder}: no such folder; give a folder of videos, one video or one folder a person")
     people: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        place = path.relative_to(folder)
-        if path.suffix.lower() not in VIDEOS or not path.is_file() or any(p.startswith(".") for p in place.parts):
-            continue
-        people.setdefault(place.parts[0] if len(place.parts) > 1 else path.stem, []).append(path)
+    for place in walk(folder, VIDEOS):
+        path = folder / place
+        if path.is_file():
+            people.setdefault(place.parts[0] if len(place.parts) > 1 else path.stem, []).append(path)
     if not people:
         raise NoVideos(f"{folder}: no videos in it; known are {' '.join(sorted(VIDEOS))}")
     return people

@@ -56,6 +56,10 @@ class Command(TyperCommand):
             failure = Interrupted("interrupted")
         except DeoldifyError as error:
             failure = error
+        except OSError as error:
+            if not error.filename:  # a broken pipe, for one, which is Typer's business
+                raise
+            failure = DeoldifyError(f"{error.filename}: {error.strerror}")
         typer.echo(f"error: {' '.join(str(failure).splitlines())}", err=True)
         raise typer.Exit(failure.exit_code)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import color
-from ..device import keep_freed_memory, pick_device, pick_precision
+from ..device import pick_device, pick_precision, tune_allocator
 from ..modeling.fold import fold
 from ..modeling.layers import attend_by_rows
 from ..modeling.weights import load_generator
@@ -41,7 +41,7 @@ class Engine:
         self.precision = pick_precision(self.device, precision)
         generator = fold(load_generator(weights, self.device))
         if self.device.type == "cpu":
-            keep_freed_memory()
+            tune_allocator()
             if self.precision == torch.float32:
                 generator = attend_by_rows(use_winograd(generator))
         if self.precision != torch.float32:

@@ -2,15 +2,15 @@
 
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from ..errors import UsageError
-from ..photo import EXTENSIONS, UNREADABLE, WRITABLE, Photo, output_name
+from ..files import walk
+from ..photo import PHOTO_SUFFIXES, WRITABLE, Photo, output_name
 
 
 class BadRequest(UsageError):
@@ -30,7 +30,7 @@ class Kind:
     output_name: Callable[[str], str]
 
 
-PHOTOS = Kind("photos", EXTENSIONS | UNREADABLE.keys(), WRITABLE.keys(), output_name)
+PHOTOS = Kind("photos", PHOTO_SUFFIXES, WRITABLE.keys(), output_name)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind) -> 
         raise BadRequest(f"{target} is the folder of the originals; name another one for the results")
     jobs = [
         Job(source / inside, target / inside.parent / kind.output_name(inside.name))
-        for inside in sorted(_files_in(source, recursive, target, kind))
+        for inside in walk(source, kind.extensions, recursive=recursive, follow_links=True, avoid=target)
     ]
     if not jobs:
         hint = "" if recursive else " (-r looks into subfolders, too)"
@@ -120,48 +120,6 @@ def single_job(source: Path, target: Path, kind: Kind = PHOTOS) -> Job:
     if output.exists() and output.samefile(source):
         raise BadRequest(f"{output} is the original; name another file for the result")
     return Job(source, output)
-
-
-def _files_in(folder: Path, recursive: bool, avoid: Path, kind: Kind) -> Iterator[Path]:
-    """Paths below `folder`, relative to it, of files of this kind and of folders that cannot be listed.
-
-    Links are followed, each folder is entered once, under its own name rather than that of a link to it.
-    """
-    entered = {_identity(avoid)} if avoid.exists() else set()
-    folders, links = deque([Path()]), deque()
-    while folders or links:
-        inside = (folders or links).popleft()
-        try:
-            identity = _identity(folder / inside)
-            entries = sorted((folder / inside).iterdir())
-        except OSError:
-            if inside == Path():
-                raise
-            yield inside
-            continue
-        if identity in entered:
-            continue
-        entered.add(identity)
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry):
-                if recursive:
-                    (links if entry.is_symlink() else folders).append(inside / entry.name)
-            elif entry.suffix.lower() in kind.extensions:
-                yield inside / entry.name
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # in a folder that may be listed but not entered
-        return False
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
 
 
 def report_line(report: TextIO | None, result: Result) -> None:

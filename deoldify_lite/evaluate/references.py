@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from ..photo import EXTENSIONS, UNREADABLE, BadPhoto, read_rgb
+from ..files import walk
+from ..photo import PHOTO_SUFFIXES, BadPhoto, read_rgb
 from ..sources import NoPhotos
 
 CROP = "center crop, resized with Lanczos"
@@ -79,14 +80,12 @@ def find_references(paths: Iterable[Path]) -> tuple[list[Reference], list[str]]:
 
 def _references_in(path: Path, problems: list[str]) -> Iterable[Reference]:
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path)
-            if any(part.startswith(".") for part in inside.parts) or not file.is_file():
-                continue
-            if is_photo(file.name):
-                yield Reference(as_text(inside), file)
-            elif file.suffix == ".tar":
+        for inside in walk(path, PHOTO_SUFFIXES | {".tar"}):
+            file = path / inside
+            if file.suffix == ".tar" and file.is_file():
                 yield from _members(file, inside.parent, problems)
+            elif is_photo(file.name) and file.is_file():
+                yield Reference(as_text(inside), file)
     elif path.suffix == ".tar" and path.is_file():
         yield from _members(path, Path(), problems)
     elif path.is_file() and is_photo(path.name):
@@ -115,5 +114,4 @@ def as_text(path: Path) -> str:
 
 def is_photo(name: str) -> bool:
     "Whether a file name has a photo's extension and is not hidden."
-    suffix = Path(name).suffix.lower()
-    return not name.startswith(".") and (suffix in EXTENSIONS or suffix in UNREADABLE)
+    return not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES

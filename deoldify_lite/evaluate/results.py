@@ -7,10 +7,11 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from ..photo import BadPhoto
+from ..files import walk
+from ..photo import PHOTO_SUFFIXES, BadPhoto
 from ..photo.formats import FORMATS
 from ..sources import NoPhotos
-from .references import Reference, as_text, center_crop, is_photo
+from .references import Reference, as_text, center_crop
 
 
 class Results:
@@ -30,9 +31,7 @@ class Results:
         if not folder.is_dir():
             raise NoPhotos(f"{folder}: no such folder")
         pictures = {
-            as_text(file.relative_to(folder)): file
-            for file in sorted(folder.rglob("*"))
-            if file.is_file() and is_photo(file.name)
+            as_text(inside): folder / inside for inside in walk(folder, PHOTO_SUFFIXES) if (folder / inside).is_file()
         }
         if not pictures:
             raise NoPhotos(f"{folder}: no pictures in this folder")

@@ -5,7 +5,7 @@ XMP, resolution. `Photo.merge` adds the predicted chroma to the luma, and `save_
 of the original.
 """
 
-from .formats import EXTENSIONS, FORMATS, UNREADABLE, WRITABLE, output_name
+from .formats import EXTENSIONS, FORMATS, PHOTO_SUFFIXES, WRITABLE, output_name
 from .merging import merge_for_jpeg
 from .reading import MAX_PIXELS, count_pixels, open_photo, photo_from_image, read_rgb
 from .types import BadPhoto, ColorPixels, Photo, to_8bit
@@ -15,7 +15,7 @@ __all__ = [
     "EXTENSIONS",
     "FORMATS",
     "MAX_PIXELS",
-    "UNREADABLE",
+    "PHOTO_SUFFIXES",
     "WRITABLE",
     "BadPhoto",
     "ColorPixels",

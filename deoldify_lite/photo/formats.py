@@ -34,6 +34,7 @@ UNREADABLE = {
     ".nef": "camera raw",
     ".arw": "camera raw",
 }
+PHOTO_SUFFIXES = EXTENSIONS.union(UNREADABLE)  # of all that are photos, readable or not
 OPAQUE = ("JPEG", "BMP")  # formats without transparency
 MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 MAX_METADATA = {"JPEG": {"exif": 65533, "xmp": 65504}}  # bytes

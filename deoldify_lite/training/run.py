@@ -16,7 +16,7 @@ import torch
 from tensorboardX import SummaryWriter
 
 from .. import color
-from ..device import keep_freed_memory, pick_device, pick_precision
+from ..device import pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
 from ..files import write_atomically
 from ..schedule import Networks, Schedule, preset
@@ -49,7 +49,7 @@ class Run:
         self.folder = Path(self.folder)
         self.device = pick_device(self.device)
         if self.device.type == "cpu":
-            keep_freed_memory()
+            tune_allocator()
         if isinstance(self.precision, str):
             self.precision = pick_precision(self.device, self.precision)
 

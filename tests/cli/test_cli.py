@@ -34,6 +34,7 @@ def test_every_command_has_a_help_text():
         (errors.UsageError("no such thing"), 2, "error: no such thing\n"),
         (errors.Unavailable("not here"), 3, "error: not here\n"),
         (errors.Interrupted("goes on from here"), 130, "error: goes on from here\n"),
+        (FileNotFoundError(2, "No such file", "a.txt"), 1, "error: a.txt: No such file\n"),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
     ],
 )
