@@ -2,7 +2,7 @@
 
 import pytest
 
-from deoldify_lite.modeling.weights import SHIPPED
+from deoldify_lite.models import shipped
 from helpers import quality
 
 RECORDED = quality.recorded()
@@ -14,7 +14,7 @@ def pairs(request):
 
 
 def test_all_that_ships_is_recorded():
-    assert RECORDED.keys() == {path.stem for path in SHIPPED.glob("*.safetensors")}, "run tools/record_quality.py"
+    assert RECORDED.keys() == {model.name for model in shipped()}, "run tools/record_quality.py"
 
 
 def test_colours_are_as_near_to_the_photos_as_they_were(pairs):

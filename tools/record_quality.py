@@ -11,13 +11,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from deoldify_lite.metrics.image import Lpips
-from deoldify_lite.modeling.weights import SHIPPED
+from deoldify_lite.models import shipped
 from helpers import quality
 
 
 def record() -> None:
     lpips = Lpips()
-    names = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    names = sorted(model.name for model in shipped())
     records = {name: quality.measure(quality.colorized(name), lpips) for name in names}
     quality.RECORDS.write_text(json.dumps(records, indent=2) + "\n")
     print(quality.RECORDS.read_text())
