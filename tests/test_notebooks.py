@@ -1,28 +1,19 @@
 """The notebooks: as they are stored, and each run from top to bottom."""
 
-import importlib.util
 import os
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from typer.testing import CliRunner
 
-nbformat = pytest.importorskip("nbformat")
+from helpers.scripts import load_script
 
 ROOT = Path(__file__).parent.parent
+SCRIPT = load_script("tools/run_notebooks.py")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WITH_PICTURES = ("00", "04")  # stored with their outputs, which help a reader
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "tools/run_notebooks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script = load_script()
 
 
 def read(path: Path):
@@ -38,7 +29,7 @@ def test_stored_small_and_mostly_without_outputs(path):
     assert path.stat().st_size < 500_000
     notebook = read(path)
     nbformat.validate(notebook)
-    outputs = list(script.outputs_of(notebook))
+    outputs = list(SCRIPT.outputs_of(notebook))
     if path.name[:2] in WITH_PICTURES:
         pictures = [o["data"] for o in outputs if "image/jpeg" in o.get("data", {})]
         assert pictures and not any("image/png" in data for data in pictures)
@@ -61,9 +52,6 @@ def test_each_stands_on_its_own(path):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """A folder that the notebooks take for a checkout, without weights and without a way to fetch any."""
-    pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    pytest.importorskip("ipywidgets")
     folder = tmp_path_factory.mktemp("checkout")
     (folder / "setup.py").touch()
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
@@ -102,8 +90,8 @@ def test_all_run_in_order_and_share_a_run_with_the_scripts(place):
     pictures = {}
     for path in sorted((place / "notebooks").glob("*.ipynb")):
         before = done(place)
-        executed = script.execute(path, timeout=600)
-        pictures[path.name[:2]] = sum("image/png" in o.get("data", {}) for o in script.outputs_of(executed))
+        executed = SCRIPT.execute(path, timeout=600)
+        pictures[path.name[:2]] = sum("image/png" in o.get("data", {}) for o in SCRIPT.outputs_of(executed))
         assert before.items() <= done(place).items(), "what was done stays"
         if path.name.startswith("02"):
             assert "cycle-1/generate" not in done(place)
@@ -132,7 +120,7 @@ def test_outputs_are_stored_small(place):
         new_output("display_data", data=bar),
         new_output("execute_result", data={"image/png": picture}, execution_count=3),
     ]
-    stored = script.with_outputs(notebook, executed)
+    stored = SCRIPT.with_outputs(notebook, executed)
     (output,) = stored.cells[0].outputs
     assert stored.cells[0].source == "1" and list(output.data) == ["image/jpeg"]
     assert output.execution_count is None
@@ -142,5 +130,5 @@ def test_outputs_are_stored_small(place):
 def test_settings_are_replaced_for_one_run_only(place):
     path = place / "notebooks/00_colorize.ipynb"
     with pytest.raises(KeyError, match="has no setting NONSENSE"):
-        script.execute(path, {"NONSENSE": "1"})
+        SCRIPT.execute(path, {"NONSENSE": "1"})
     assert read(path) == read(ROOT / "notebooks/00_colorize.ipynb")

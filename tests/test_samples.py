@@ -1,9 +1,7 @@
 """Photos to try things on, sheets to compare them, and photos that somebody picks in a notebook."""
 
-import runpy
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -12,6 +10,7 @@ from PIL import Image, ImageStat
 from deoldify_lite.photo.sheet import MARGIN, TEXT, sheet
 from deoldify_lite.samples import sample_photos, write_pieces
 from deoldify_lite.uploads import Uploads
+from helpers.scripts import load_script
 
 
 def test_pieces_make_up_the_photos(tmp_path):
@@ -66,8 +65,7 @@ def test_photos_picked_in_colab(tmp_path, monkeypatch):
 
 def test_generators_side_by_side(tmp_path, weights):
     """One row each, the photos above and below; of a file at the render factor that was asked for."""
-    script = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "make_pictures.py"))
-    script["main"](docs=tmp_path, compare=[f"ours={weights}", "lite=lite"], render_factor=2)
+    load_script("tools/make_pictures.py").main(docs=tmp_path, compare=[f"ours={weights}", "lite=lite"], render_factor=2)
     with Image.open(tmp_path / "comparison.jpg") as picture:
         assert picture.height == 4 * (TEXT + 110 + 3 * MARGIN)
         rows = [

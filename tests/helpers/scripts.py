@@ -1,10 +1,8 @@
-"""Scripts of this repository as modules, and as programs for Typer's runner."""
+"""Scripts of this repository as modules."""
 
 import importlib.util
 from pathlib import Path
 from types import ModuleType
-
-import typer
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,10 +13,3 @@ def load_script(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def program(command) -> typer.Typer:
-    "A program of one command, whose errors are not dressed up."
-    made = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    made.command()(command)
-    return made

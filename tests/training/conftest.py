@@ -8,20 +8,23 @@ from PIL import Image
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import preset
 from deoldify_lite.training.run import Run
+from helpers.shared import shared_folder
 from helpers.smoke import SMALL
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> Path:
-    """Sixteen pieces of the sample photos."""
-    folder = tmp_path_factory.mktemp("photos")
-    for name, path in sample_photos().items():
-        with Image.open(path) as image:
-            image = image.convert("RGB").resize((320, 240))
-        for i in range(6):
-            x, y = 80 * (i % 3), 80 * (i // 3)
-            image.crop((x, y, x + 120, y + 100)).save(folder / f"{Path(name).stem}_{i}.jpg")
-    return folder
+    """Eighteen pieces of the sample photos."""
+
+    def fill(folder: Path) -> None:
+        for name, path in sample_photos().items():
+            with Image.open(path) as image:
+                image = image.convert("RGB").resize((320, 240))
+            for i in range(6):
+                x, y = 80 * (i % 3), 80 * (i // 3)
+                image.crop((x, y, x + 120, y + 100)).save(folder / f"{Path(name).stem}_{i}.jpg")
+
+    return shared_folder(tmp_path_factory, "photos", fill)
 
 
 @pytest.fixture
