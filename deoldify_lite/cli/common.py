@@ -27,7 +27,7 @@ RenderFactor = Annotated[
         help="The network sees a picture of 16 times this; lower is faster. By default what suits the weights.",
     ),
 ]
-Strength = Annotated[float, typer.Option(min=0, max=3, help="0 is grey, 1 as predicted, more is louder.")]
+Strength = Annotated[float, typer.Option(min=0, max=3, help="0 is grayscale, 1 as predicted, more exaggerates.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")]
 Report = Annotated[Path | None, typer.Option(help="Append a JSON line for every photo to this file.")]
 TrainingPrecision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]

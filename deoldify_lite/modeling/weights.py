@@ -105,7 +105,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
 def read_safetensors(path: Path) -> tuple[dict, dict[str, Tensor]]:
     "The network's description and its state dict from a file of `save_weights`."
     description = _read_description(path)
-    with _complaints(path):
+    with _as_bad_weights(path):
         state = load_file(path)
     return {key: value for key, value in description.items() if key not in ABOUT}, state
 
@@ -122,7 +122,7 @@ def default_render_factor(name_or_path: str | Path, config: Mapping[str, Any]) -
 
 
 def _read_description(path: Path) -> dict[str, Any]:
-    with _complaints(path), safetensors.safe_open(path, "pt") as file:
+    with _as_bad_weights(path), safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
     if METADATA_KEY not in metadata:
         raise BadWeights(f"{path}: holds no generator of this package (its metadata has no {METADATA_KEY!r})")
@@ -133,7 +133,7 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _complaints(path: Path) -> Iterator[None]:
+def _as_bad_weights(path: Path) -> Iterator[None]:
     try:
         yield
     except (safetensors.SafetensorError, OSError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from typer.testing import CliRunner
 
 from deoldify_lite.cli import program
@@ -71,6 +72,9 @@ def test_the_result_colorizes(finished):
 
     generator = load_generator(finished / "generator.safetensors")
     assert generator.config == {"architecture": "lite", "encoder": "test_efficientnet"}
+    with safe_open(finished / "generator.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["deoldify_lite"])
+    assert (about["render_factor"], about["training_size"]) == (12, 32)
     colour = Colorizer(finished / "generator.safetensors", device="cpu").colorize(
         Image.open(sample_photos()["flower.jpg"]).resize((64, 48)).convert("L")
     )
