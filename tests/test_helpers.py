@@ -1,4 +1,4 @@
-"""The limit on what may skip in CI."""
+"""What the tests themselves rely on: the limit on what may skip in CI, and folders that are filled once."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from helpers import skips
+from helpers.shared import shared_folder
 from helpers.skips import SkipLimit
 
 TESTS = Path(__file__).parent
@@ -71,3 +72,16 @@ def test_the_page_has_the_list():
     assert len(skips.listed_reasons(skips.PAGE.read_text())) > 2
     with pytest.raises(ValueError, match="What may skip"):
         skips.listed_reasons("# How we work\n\n- `a` b\n")
+
+
+def test_a_shared_folder_is_filled_once(tmp_path_factory):
+    """... and never taken for whole where filling it failed."""
+    filled = []
+    for _ in range(2):
+        folder = shared_folder(tmp_path_factory, "filled once", filled.append)
+        assert folder.is_dir() and filled == [folder]
+
+    with pytest.raises(ZeroDivisionError):
+        shared_folder(tmp_path_factory, "failed", lambda folder: 1 / 0)
+    with pytest.raises(RuntimeError, match="could not be filled"):
+        shared_folder(tmp_path_factory, "failed", lambda folder: None)
