@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from deoldify_lite.samples import sample_photos
-from deoldify_lite.schedule import preset
+from deoldify_lite.presets import preset
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "tools" / "experiments.py"

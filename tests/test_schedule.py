@@ -28,8 +28,8 @@ def test_artistic_has_deoldifys_figures():
         (192, 1e-4, 4, False),
     ]
     gan = schedule.gan
-    assert (gan.size, gan.lr, gan.critic_lr_factor, gan.critic_threshold, gan.share) == (192, 1e-5, 5, 0.65, 0.03)
-    assert (gan.adversarial, gan.feature, schedule.repeats, schedule.generate.share) == (1, 2, 5, 0.085)
+    assert (gan.size, gan.lr, gan.critic_lr_factor, gan.critic_threshold, gan.fraction) == (192, 1e-5, 5, 0.65, 0.03)
+    assert (gan.adversarial, gan.feature, schedule.cycles, schedule.generate.fraction) == (1, 2, 5, 0.085)
     assert [preset(n).gan.lr for n in ("stable", "video")] == [2e-5, 5e-6]
     assert [preset(n).gan.feature for n in ("stable", "video")] == [1.5, 1.5]
 

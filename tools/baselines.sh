@@ -21,8 +21,8 @@ python "$scripts/nogan.py" --preset lite --photos "$photos" --run runs/nogan@600
     {name: pixels, size: 64, batch: 8, lr: 7.0e-4, lr_encoder: 2.0e-4, pct_start: 0.2, epochs: 0.2, features: 0.0},
     {name: features, size: 64, batch: 8, lr: 4.0e-4, lr_encoder: 1.0e-4, pct_start: 0.1, epochs: 0.13}]" \
     --set "critic_stages=[{name: '64', size: 64, batch: 16, lr: 5.0e-4, epochs: 2.0}]" \
-    --set generate.share=0.02 --set gan.size=64 --set gan.share=0.04 --set gan.save_every=10 \
-    --set gan.vivid=1.0 --set finish.blend=0.5 --set finish.statistics=0 --set finish.colourfulness=0.55
+    --set generate.fraction=0.02 --set gan.size=64 --set gan.fraction=0.04 --set gan.save_every=10 \
+    --set gan.chroma_weight=1.0 --set postprocess.interpolation=0.5 --set postprocess.batchnorm_photos=0 --set postprocess.colorfulness=0.55
 
 train() {
     config=$1

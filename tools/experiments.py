@@ -161,7 +161,7 @@ def cost(experiment: Experiment) -> tuple[int, float]:
 
     folder = experiment.of or experiment.folder
     stages = sorted(folder.glob("*/*/done.json"))
-    if experiment.changes.get("finish.blend") == 0:  # nothing of the GAN phase is in it
+    if experiment.changes.get("postprocess.interpolation") == 0:  # nothing of the GAN phase is in it
         stages = [s for s in stages if s.is_relative_to(folder / "generator")]
     if last := experiment.changes.get("stage"):
         stages = [s for s in stages if s.is_relative_to(folder / "generator") and s.parent.name <= Path(last).name]

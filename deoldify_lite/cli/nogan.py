@@ -29,22 +29,22 @@ class StageName(str, Enum):
 def nogan(
     stage: Annotated[StageName, typer.Option(help="Which stage to run.")] = StageName.all,
     photos: TrainingPhotos = None,
-    run: Annotated[Path, typer.Option(help="Folder for checkpoints, figures and the result.")] = Path("runs/nogan"),
+    run: Annotated[Path, typer.Option(help="Folder for checkpoints, logs and the result.")] = Path("runs/nogan"),
     preset: Annotated[
         str | None,
         typer.Option(
             help="lite, resnet34, artistic, stable, video, finetune, smoke; by default the run folder's, else lite."
         ),
     ] = None,
-    start: Annotated[
+    init_from: Annotated[
         str,
-        typer.Option(metavar="WEIGHTS", help="Go on from these weights instead of ImageNet's: lite, or a file."),
+        typer.Option(metavar="WEIGHTS", help="Start from these weights instead of ImageNet's: lite, or a file."),
     ] = "",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the schedule, e.g. gan.lr=2e-5."),
     ] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, help="Cycles of critic and GAN in all.")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Cycles of critic and GAN in all.")] = None,
     use_step: Annotated[int | None, typer.Option(help="Take the generator of this step of the last GAN phase.")] = None,
     encoder_weights: EncoderWeights = None,
     device: Device = "auto",
@@ -63,8 +63,8 @@ def nogan(
         photos or [],
         preset,
         set_ or [],
-        repeats,
-        start,
+        cycles,
+        init_from,
         device=device,
         precision=precision,
         encoder_weights=encoder_weights,

@@ -93,7 +93,7 @@ class Lite(nn.Module):
         return self.bounded(self.raw(x))
 
     @torch.no_grad()
-    def scale_colours(self, gain: float) -> None:
+    def scale_chroma(self, gain: float) -> None:
         "Multiply what the head makes by `gain`, for good: weak colours get that much stronger, strong ones less."
         for parameter in self.layers[-1].parameters():
             parameter.mul_(gain)

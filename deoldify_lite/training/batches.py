@@ -1,4 +1,4 @@
-"""The batches of the stages, as fastai wants them: `Pairs` for the generator, `RealAndFake` for the critic.
+"""The batches of the stages, as fastai wants them.
 
 Every batch of training follows from its number alone, so a killed run goes on with the very batch that it was at. They
 show themselves where fastai's do: `learn.dls.show_batch()`, `learn.show_results()`.
@@ -10,11 +10,15 @@ import torch
 from torch import Tensor
 
 from .. import color
-from ..schedule import CriticStage, GeneratorStage
-from .data import Pack, Sampler, jitter
-from .grey import clean_grey, make_grey
-from .run import Run, Stage
+from ..errors import UsageError
+from ..schedule import CriticStage, EncoderStage, Gan, GeneratorStage, Schedule
+from . import distributed
+from .data import Pack, jitter
+from .degradation import degrade
+from .run import Run
 from .show import show_rows
+from .stage import Stage
+from .turns import Turns
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -37,93 +41,107 @@ class Batches:
 
 
 class TrainingBatches(Batches):
-    "`steps` batches of a stage, from number `first_step` on."
+    """The batches of a stage, `steps` of them, from number `first_step` on; `spec` has their size.
 
-    def __init__(self, stage: Stage, spec: GeneratorStage | CriticStage, epoch: int):
-        "`epoch` is how many photos make one."
+    Of several processes each gets an equal part of a batch that is as many times larger.
+    """
+
+    def __init__(self, stage: Stage, spec: EncoderStage | GeneratorStage | CriticStage | Gan, samples: float):
+        "`samples` is how many the stage should see."
         self.stage, self.spec, self.first_step = stage, spec, 0
-        self.steps = max(1, round(spec.epochs * epoch / spec.batch))
+        self.batch_size = spec.batch * distributed.world_size()
+        self.steps = max(1, round(samples / self.batch_size))
+
+    @property
+    def samples(self) -> int:
+        "How many samples the stage sees in all."
+        return self.steps * self.batch_size
+
+    @property
+    def summary(self) -> dict[str, int]:
+        return {"steps": self.steps, "batch": self.batch_size}
 
     def __len__(self) -> int:
         return self.steps - self.first_step
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        return (self.batch(step) for step in range(self.first_step, self.steps))
+        return (distributed.own_part(self.batch(step)) for step in range(self.first_step, self.steps))
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         "Batch number `step`."
         raise NotImplementedError
 
+    def progress(self, step: int) -> float:
+        "How much of the stage is done before step number `step`, from 0 to 1."
+        return step / self.steps
 
-class Pairs(TrainingBatches):
-    "The batches of a generator stage: (grey, luma) and the normalised truth."
+
+class GeneratorBatches(TrainingBatches):
+    "Of a generator stage: (grayscale input, luma of the target) and the normalised target."
 
     n_inp = 2
 
-    def __init__(self, stage: Stage, spec: GeneratorStage):
-        self.photos = stage.run.pack(spec.size)
+    def __init__(self, stage: Stage, spec: EncoderStage | GeneratorStage, schedule: Schedule):
+        self.photos, self.schedule = stage.run.pack(spec.size), schedule
         members = stage.run.split(self.photos).train
         order = torch.randperm(len(members), generator=stage.seed("share"))
-        self.members = members[order[: max(1, round(len(members) * spec.share))]]
-        self.sampler = stage.sampler(self.photos, self.members)
-        super().__init__(stage, spec, len(self.members))
+        members = members[order[: max(1, round(len(members) * spec.fraction))]]
+        self.sampler = stage.sampler(self.photos, members, balance=schedule.balance)
+        super().__init__(stage, spec, spec.epochs * len(members))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        schedule, spec = self.stage.run.schedule, self.spec
-        index = self.sampler.batch(step, spec.batch)
-        draw = self.stage.seed("batch", step)
-        truth = self.photos.crops(index, spec.size, schedule.augment, draw).to(self.stage.run.device)
-        truth = jitter(truth, schedule.augment, draw)
-        grey = make_grey(truth, schedule.grey, draw)
-        return channels_last(grey), color.luma(truth), channels_last(color.normalize(truth))
+        index, draw = self.sampler.batch(step, self.batch_size), self.stage.seed("batch", step)
+        target = self.photos.crops(index, self.spec.size, self.schedule.augment, draw).to(self.stage.run.device)
+        target = jitter(target, self.schedule.augment, draw)
+        gray = degrade(target, self.schedule.degradation, draw)
+        return channels_last(gray), color.luma(target), channels_last(color.normalize(target))
 
     def show_batch(self, b: tuple[Tensor, ...] | None = None, max_n: int = 8, **_) -> None:
-        grey, _luma, truth = (x[:max_n] for x in b or self.one_batch())
-        show_rows({"grey": color.denormalize(grey), "truth": color.denormalize(truth)})
+        gray, _luma, target = (x[:max_n] for x in b or self.one_batch())
+        show_rows({"input": color.denormalize(gray), "target": color.denormalize(target)})
 
     def show_results(self, b: tuple[Tensor, ...], out: Tensor, max_n: int = 8, **_) -> None:
-        grey, _luma, truth = (x[:max_n] for x in b)
-        rows = {"grey": grey, "ours": out[:max_n], "truth": truth}
+        gray, _luma, target = (x[:max_n] for x in b)
+        rows = {"input": gray, "prediction": out[:max_n], "target": target}
         show_rows({name: color.denormalize(x) for name, x in rows.items()})
 
 
-class ValidationPairs(Batches):
-    "Clean greys and truths of the validation photos, in batches; the same each time."
+class ValidationBatches(Batches):
+    "Clean inputs and targets of the validation photos, the same each time."
 
     n_inp = 2
-    show_batch, show_results = Pairs.show_batch, Pairs.show_results
+    show_batch, show_results = GeneratorBatches.show_batch, GeneratorBatches.show_results
 
     def __init__(self, run: Run, size: int, batch: int, limit: int = 128):
-        self.photos, self.size, self.batch, self.device = run.pack(size), size, batch, run.device
-        self.members = run.split(self.photos).valid[:limit]
+        self.run, self.size, self.batch = run, size, batch
+        self.members = run.split(run.pack(size)).valid[:limit]
 
     def __len__(self) -> int:
         return -(-len(self.members) // self.batch)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for index in self.members.split(self.batch):
-            truth = self.photos.crops(index, self.size, None, torch.Generator()).to(self.device)
-            yield channels_last(clean_grey(truth)), color.luma(truth), channels_last(color.normalize(truth))
+            gray, target = self.run.clean_pairs(index, self.size)
+            yield channels_last(gray), color.luma(target), channels_last(color.normalize(target))
 
 
-class RealAndFake(TrainingBatches):
-    "The batches of a critic stage: pictures, first the real ones, then as many generated ones, and labels 1 and 0."
+class CriticBatches(TrainingBatches):
+    "Of a critic stage: pictures, first the real ones, then as many generated ones, and labels 1 and 0."
 
-    def __init__(self, stage: Stage, spec: CriticStage, generated: Pack):
-        self.photos, self.generated = stage.run.pack(spec.size), generated
-        self.sampler = stage.sampler(self.photos, stage.run.split(self.photos).train, "real")
-        schedule = stage.run.schedule  # generated of a sample that is balanced already
-        self.fakes = Sampler(torch.arange(len(generated)), generated.names, 1.0, schedule.seed, f"{stage.name} fake")
-        super().__init__(stage, spec, len(generated))
+    def __init__(self, stage: Stage, spec: CriticStage, schedule: Schedule, generated: Pack):
+        self.photos, self.generated, self.augment = stage.run.pack(spec.size), generated, schedule.augment
+        members = stage.run.split(self.photos).train
+        self.real = stage.sampler(self.photos, members, "real", balance=schedule.balance)
+        # These were sampled in balance when they were generated.
+        self.fake = stage.sampler(generated, torch.arange(len(generated)), "fake")
+        super().__init__(stage, spec, spec.epochs * len(generated))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        run, spec = self.stage.run, self.spec
-        augment = run.schedule.augment
-        parts = []
-        for kind, pack, sampler in (("real", self.photos, self.sampler), ("fake", self.generated, self.fakes)):
-            index = sampler.batch(step, spec.batch)
-            parts.append(pack.crops(index, spec.size, augment, self.stage.seed(kind, step)).to(run.device))
-        labels = torch.tensor([1.0, 0.0], device=run.device).repeat_interleave(spec.batch)
+        size, device, parts = self.spec.size, self.stage.run.device, []
+        for kind, pack, sampler in (("real", self.photos, self.real), ("fake", self.generated, self.fake)):
+            index = sampler.batch(step, self.batch_size)
+            parts.append(pack.crops(index, size, self.augment, self.stage.seed(kind, step)).to(device))
+        labels = torch.tensor([1.0, 0.0], device=device).repeat_interleave(self.batch_size)
         return channels_last(color.normalize(torch.cat(parts))), labels[:, None]
 
     def fixed(self, count: int) -> tuple[Tensor, Tensor]:
@@ -143,12 +161,34 @@ class RealAndFake(TrainingBatches):
     def show_results(self, b: tuple[Tensor, ...], out: Tensor, max_n: int = 8, **_) -> None:
         "With the share of each picture's patches that the critic takes for real."
         real, fake = (color.denormalize(x)[:max_n] for x in b[0].chunk(2))
-        verdicts = ([f"{share:.0%} real" for share in (x > 0).float().mean(1)[:max_n].tolist()] for x in out.chunk(2))
-        show_rows({"real": real, "generated": fake}, dict(zip(("real", "generated"), verdicts)))
+        captions = ([f"{part:.0%} real" for part in (x > 0).float().mean(1)[:max_n].tolist()] for x in out.chunk(2))
+        show_rows({"real": real, "generated": fake}, dict(zip(("real", "generated"), captions)))
+
+
+class GanBatches(GeneratorBatches):
+    """Of the GAN phase, whoever's turn it is, until the generator has had its steps.
+
+    How many steps the critic takes is not known before, so `steps` counts those of the generator alone.
+    """
+
+    def __init__(self, stage: Stage, spec: Gan, schedule: Schedule, turns: Turns):
+        as_stage = GeneratorStage("gan", spec.size, spec.batch, spec.lr, spec.lr, epochs=spec.fraction)
+        super().__init__(stage, as_stage, schedule)
+        self.turns = turns
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        while self.turns.generator_steps < self.steps:
+            yield distributed.own_part(self.batch(self.turns.all_steps))
+
+    def progress(self, step: int) -> float:
+        return self.turns.generator_steps / self.steps
 
 
 class NoValidation(Batches):
-    "The critic has none: what counts is how it does against a generator that moves."
+    "Of a critic: what counts is how it does against a generator that moves."
 
     def __len__(self) -> int:
         return 0
@@ -157,4 +197,4 @@ class NoValidation(Batches):
         return iter(())
 
     def one_batch(self) -> tuple[Tensor, ...]:
-        raise ValueError("this stage has no validation; to see batches of training give ds_idx=0")
+        raise UsageError("this stage has no validation; to see batches of training give ds_idx=0")

@@ -1,9 +1,14 @@
-"""fastai callbacks: exact steps and resume, records, pictures, a stop on NaN."""
+"""The callbacks of all stages, the GAN phase included.
+
+Their order within a step, where it matters: AverageWeights 40, Records 44, StepNumber 50, the GAN phase's turns 52 and
+scores 53, Checkpoint 55 (after all that changes state), fastai's ParamScheduler 60, Pictures 75.
+"""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from fastai.callback.core import Callback
@@ -14,121 +19,141 @@ from tqdm.auto import tqdm
 from .. import color
 from ..device import memory_in_use
 from ..modeling.layers import freeze_statistics
-from .checkpoint import fastai_state, load_fastai_state
+from . import distributed
+from .checkpoint import load_optimizer_state, optimizer_state
+from .degradation import grayscale_input
 from .ema import Ema
 from .errors import TrainingDiverged
-from .grey import clean_grey
-from .run import Stage, picture_grid
-from .show import verdict_map
-
-# Names of the rates of each network's parameter groups.
-RATES = {"generator": ("encoder_start", "encoder_end", "decoder"), "critic": ("critic",), "encoder": ("encoder",)}
+from .show import logit_map
+from .stage import Stage
 
 
-class ForTraining(Callback):
-    "A callback for a stage's own training, out of the way while fastai's `lr_find` tries rates on it."
+class StepNumber(Callback):
+    """Makes each step a function of its number: seeds and the place in the learning rate's schedule follow from it."""
 
+    order = 50  # before fastai's ParamScheduler, which reads pct_train
     run_valid = False
 
-    def before_fit(self):
-        self.run = not hasattr(self.learn, "lr_finder")  # fastai turns it on again
+    def __init__(self, stage: Stage):
+        self.stage = stage
+
+    @property
+    def step(self) -> int:
+        "Steps done before this one, those before a kill included."
+        return self.dls.train.first_step + self.iter
+
+    def before_batch(self):
+        train = self.dls.train
+        self.stage.seed_globally(self.epoch * train.steps + self.step)
+        self.learn.pct_train = (self.epoch + train.progress(self.step)) / self.n_epoch
 
 
-class ExactSteps(ForTraining):
-    """Makes each step a function of its number: seeds and schedule position are set from it, and a checkpoint of all
-    the rest is written now and then. A run killed and begun again ends with the very same weights."""
+class Checkpoint(Callback):
+    """Writes all that the stage needs to go on, every now and then, and loads it: the networks, the optimisers and the
+    `state` of those callbacks that have one. A run killed and begun again ends with the very same weights."""
 
-    order = 50  # before fastai's ParamScheduler (60), which reads pct_train
+    order = 55
+    run_valid = False
 
     def __init__(self, stage: Stage):
         self.stage = stage
 
     def before_train(self):
-        self.first = self.dls.train.first_step
         self.saved = time.monotonic()
-
-    @property
-    def step(self) -> int:
-        "Steps done before this one."
-        return self.first + self.iter
-
-    def before_batch(self):
-        self.stage.seed_globally(self.step)
-        self.learn.pct_train = self.step / self.dls.train.steps
 
     def after_batch(self):
         if time.monotonic() - self.saved >= self.stage.run.checkpoint_seconds:
-            self.save()
+            self.save(self.step_number.step + 1)
             self.saved = time.monotonic()
 
-    def save(self):
-        state = {"model": self.learn.model.state_dict(), "optimizer": fastai_state(self.learn.opt)}
-        if hasattr(self.learn, "average_weights"):
-            state["ema"] = self.learn.average_weights.ema.state
-        self.stage.save(step=self.step + 1, **state)
+    def _stateful(self) -> dict[str, Any]:
+        return {cb.name: cb for cb in self.learn.cbs if hasattr(cb, "load_state")}
+
+    def save(self, step: int):
+        states = {name: cb.state for name, cb in self._stateful().items()}
+        model, optimizer = self.learn.model.state_dict(), optimizer_state(self.learn.opt)
+        self.stage.save(step=step, model=model, optimizer=optimizer, callbacks=states)
+
+    def resume(self) -> int:
+        "Load the checkpoint, if there is one; the step to go on with."
+        if not (checkpoint := self.stage.resume()):
+            return 0
+        self.learn.model.load_state_dict(checkpoint["model"])
+        load_optimizer_state(self.learn.opt, checkpoint["optimizer"], self.stage.run.device)
+        for name, callback in self._stateful().items():
+            callback.load_state(checkpoint["callbacks"][name])
+        return checkpoint["step"]
 
 
-def resume(stage: Stage, learn) -> int:
-    "Load the stage's checkpoint, if there is one, into a Learner whose optimiser exists; the step to go on with."
-    checkpoint = stage.resume()
-    if not checkpoint:
-        return 0
-    learn.model.load_state_dict(checkpoint["model"])
-    load_fastai_state(learn.opt, checkpoint["optimizer"], stage.run.device)
-    if "ema" in checkpoint:
-        learn.average_weights.ema.load(checkpoint["ema"])
-    return checkpoint["step"]
+class FrozenStatistics(Callback):
+    "BatchNorm keeps the means and variances that it had before."
 
-
-class AverageWeights(ForTraining):
-    "Keeps the average of the generator's weights over the steps, in `ema`."
-
-    order = 45  # before ExactSteps, which saves it
-
-    def __init__(self, generator: nn.Module, decay: float):
-        self.generator, self.ema = generator, Ema(generator, decay)
-
-    def after_batch(self):
-        self.ema.update(self.generator)
-
-
-class FrozenStatistics(ForTraining):
-    "BatchNorm goes by the means and variances that it had before."
+    order = 58  # after the GAN phase's turns, which set modes
+    run_valid = False
 
     def before_batch(self):
         freeze_statistics(self.learn.model)
 
 
-class StopOnNan(ForTraining):
+class AverageWeights(Callback):
+    "Keeps a moving average of the generator's weights over the steps that change them, in `ema`."
+
+    order = 40
+    run_valid = False
+
+    def __init__(self, generator: nn.Module, decay: float):
+        self.generator, self.ema = generator, Ema(generator, decay)
+
+    def after_step(self):
+        if getattr(self.learn.model, "generator_trains", True):
+            self.ema.update(self.generator)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        return self.ema.state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.ema.load(state)
+
+
+class StopOnNan(Callback):
     "Stops before a loss that is not finite reaches the weights."
 
     order = -5
+    run_valid = False
 
     def after_loss(self):
-        loss = float(self.learn.loss.detach())
+        if hasattr(self.learn, "lr_finder"):  # which goes on until the loss explodes
+            return
+        loss = distributed.mean(float(self.learn.loss.detach()), self.learn.loss.device)
         if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss became {loss} at iteration {self.iter}; the last checkpoint is untouched; "
+                f"the loss became {loss} at step {self.step_number.step}; the last checkpoint is untouched; "
                 "lower the learning rate (--set) or use --precision float32"
             )
 
 
-class Records(ForTraining):
-    """Losses, rates, speed and memory every few steps, to TensorBoard and log.jsonl; progress on a terminal.
+class Records(Callback):
+    """Losses, rates, speed and memory every few steps, to the stage's tracker; progress on a terminal.
 
-    That is every `every` steps, or in a short stage often enough for a curve. `trains` is the network whose stage it
-    is, encoder, generator or critic; its figures have the names that they have in the GAN phase.
+    Args:
+        network: which one trains, encoder, generator or critic: the metrics' names begin with it. None asks the model,
+            whose networks take turns.
+        rates: names of the optimiser's parameter groups.
+        every: steps from record to record; in a short stage fewer, enough for a curve.
     """
 
-    order = 70
+    order = 44
+    run_valid = False
 
-    def __init__(self, stage: Stage, trains: str, every: int = 20):
-        self.stage, self.trains, self.every = stage, trains, every
+    def __init__(self, stage: Stage, network: str | None, rates: tuple[str, ...], every: int = 20):
+        self.stage, self.network, self.rates, self.every = stage, network, rates, every
 
     def before_train(self):
         train = self.dls.train
         self.often = max(1, min(self.every, train.steps // 20))
-        self.bar = tqdm(total=train.steps, initial=train.first_step, desc=self.stage.name, unit="step", disable=None)
+        hidden = None if distributed.is_main() else True
+        self.bar = tqdm(total=train.steps, initial=train.first_step, desc=self.stage.name, unit="step", disable=hidden)
         self.began, self.seen = time.monotonic(), 0
         self.sums: dict[str, float] = {}
 
@@ -140,68 +165,84 @@ class Records(ForTraining):
     def after_batch(self):
         self.seen += 1
         self.bar.update()
-        step = self.exact_steps.step + 1
+        step = self.step_number.step + 1
         if step % self.often and step != self.dls.train.steps:
             return
         now = time.monotonic()
+        network = self.network or self.learn.model.turn
         means = {name: total / self.seen for name, total in self.sums.items()}
-        groups = RATES[self.trains]
-        figures = {f"{self.trains}/{name}": value for name, value in means.items()}
-        figures |= {f"rate/{name}": hyper["lr"] for name, hyper in zip(groups, self.learn.opt.hypers, strict=True)}
-        figures["generator_trains"] = float(self.trains == "generator")
-        figures["samples_per_second"] = self.seen * self.dls.train.spec.batch / (now - self.began)
-        self.stage.record(step, figures | memory_in_use(self.stage.run.device))
+        metrics = {f"{network}/{name}": value for name, value in means.items()}
+        metrics |= {f"rate/{name}": hyper["lr"] for name, hyper in zip(self.rates, self.opt.hypers, strict=True)}
+        metrics["generator_trains"] = float(network == "generator")
+        samples = self.seen * self.dls.train.spec.batch * distributed.world_size()
+        metrics["samples_per_second"] = samples / (now - self.began)
+        self.stage.tracker.scalars(step, metrics | memory_in_use(self.stage.run.device))
         self.bar.set_postfix(loss=f"{means['loss']:.3f}")
         self.began, self.seen, self.sums = now, 0, {}
 
     def after_train(self):
         self.bar.close()
-        self.stage.board.flush()
+        self.stage.tracker.flush()
+
+    after_cancel_train = after_train
 
 
-class Pictures(ForTraining):
-    "Grey, ours and truth of a few fixed photos, to TensorBoard, every `every` steps and at the end."
+class Pictures(Callback):
+    """Grids of a few fixed photos, to the stage's tracker, every `every` steps and at the end.
+
+    `draw` gives pictures (3, H, W) in [0, 1] by name, of the model in eval mode.
+    """
 
     order = 75
+    run_valid = False
 
-    def __init__(self, stage: Stage, size: int, paint, every: int = 200):
-        self.stage, self.paint, self.every = stage, paint, every
-        self.grey, self.truth = stage.run.fixed_batch(size, 8)
+    def __init__(self, stage: Stage, draw: Callable[[], dict[str, Tensor]], every: int = 200):
+        self.stage, self.draw, self.every = stage, draw, every
 
     def after_batch(self):
-        step = self.exact_steps.step + 1
+        step = self.step_number.step + 1
         if step % self.every == 0 or step == self.dls.train.steps:
             with evaluating(self.learn.model):
                 self.show(step)
 
     def show(self, step: int):
-        grid = picture_grid(self.grey, self.paint(self.grey, self.truth), self.truth)
-        self.stage.board.add_image("grey_ours_truth", grid.numpy(), step)
+        for name, picture in self.draw().items():
+            self.stage.tracker.image(step, name, picture)
 
 
-class Verdicts(Pictures):
-    """Of a critic: what a few photos were painted like, and at which places the critic takes each for a photo.
+def picture_grid(gray: Tensor, predicted: Tensor, target: Tensor) -> Tensor:
+    "Rows of input, prediction, target: all (N, 3, S, S), the first two of ImageNet statistics -> (3, H, W) in [0, 1]."
+    rows = torch.cat([color.denormalize(gray), color.denormalize(predicted), target]).clamp(0, 1)
+    return make_grid(rows.cpu(), nrow=len(gray))
 
-    `painted` and `truth` are (N, 3, S, S) in [0, 1].
-    """
 
-    def __init__(self, stage: Stage, painted: Tensor, truth: Tensor, critic: nn.Module, every: int = 200):
-        self.stage, self.critic, self.every = stage, critic, every
-        self.painted, self.truth = painted, truth
+def prediction_pictures(
+    predict: Callable[[Tensor, Tensor], Tensor], gray: Tensor, target: Tensor
+) -> Callable[[], dict[str, Tensor]]:
+    "For `Pictures`: what `predict(gray, target)` makes of fixed photos."
+    return lambda: {"input_prediction_target": picture_grid(gray, predict(gray, target), target)}
 
-    def show(self, step: int):
-        painted = color.normalize(self.painted)
-        maps = [verdict_map(self.critic(x), x.shape[-1]) for x in (painted, color.normalize(self.truth))]
-        grid = picture_grid(clean_grey(self.truth), painted, self.truth)
-        self.stage.board.add_image("grey_ours_truth", grid.numpy(), step)
-        self.stage.board.add_image("verdicts_ours_truth", make_grid(torch.cat(maps).cpu(), len(painted)).numpy(), step)
+
+def critic_pictures(critic: nn.Module, predicted: Tensor, target: Tensor) -> Callable[[], dict[str, Tensor]]:
+    "For `Pictures`: fixed predictions, and where the critic takes them and their targets, both in [0, 1], for photos."
+
+    def draw() -> dict[str, Tensor]:
+        pictures = color.normalize(predicted), color.normalize(target)
+        maps = torch.cat([logit_map(critic(x), x.shape[-1]) for x in pictures])
+        return {
+            "input_prediction_target": picture_grid(grayscale_input(target), pictures[0], target),
+            "logits_prediction_target": make_grid(maps.cpu(), nrow=len(predicted)),
+        }
+
+    return draw
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    "`model` in eval mode and without gradients."
-    was_training = model.training
+    "`model` in eval mode and without gradients, every part of it back in its own mode afterwards."
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     with torch.no_grad():
         yield
-    model.train(was_training)
+    for module, was_training in modes.items():
+        module.training = was_training

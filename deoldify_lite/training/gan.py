@@ -1,223 +1,210 @@
 """The GAN phase of NoGAN: short, at a low rate, generator and critic in turns.
 
 The critic learns five times as fast as the generator (two time scales, Heusel et al. 2017, arXiv:1706.08500) and keeps
-its turn until its loss is under a threshold, so that the generator is always judged by a critic that knows it.
+its turn until its loss is under a threshold, so that the generator always learns from a critic that knows it.
+
+Each batch is a step of one network. The Learner's model gives a prediction, its loss asks the critic about it, and
+`TakeTurns` says which of the two networks has gradients.
 """
 
-import json
-import logging
-import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from fastai.callback.core import Callback
+from fastai.optimizer import Optimizer, adam_step, average_grad, average_sqr_grad, step_stat, weight_decay
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from .. import color
-from ..device import memory_in_use
-from ..errors import UsageError
-from ..files import write_atomically
-from ..modeling.layers import freeze_statistics
-from ..modeling.weights import read_safetensors, save_weights
-from .data import jitter
-from .ema import Ema
+from ..modeling.weights import save_weights
+from ..schedule import Gan
+from . import distributed
+from .batches import GanBatches, NoValidation, channels_last
+from .callbacks import AverageWeights, FrozenStatistics, Pictures, Records, prediction_pictures
 from .errors import TrainingDiverged
-from .grey import make_grey
-from .inflection import RULE, Scorer, choose, draw_curve, read_rows
-from .learner import InPrecision, feature_loss
-from .losses import GAN_LOSSES
-from .run import Run, Stage, picture_grid
-from .stages import Painter, channels_last, cycle_recipe, load_critic, trainable_generator, untrained_generator
+from .inflection import SaveAndScore, choose_inflection
+from .learner import StageLearner, fit_stage, make_learner
+from .losses import GAN_LOSSES, feature_loss
+from .networks import Predictor, load_critic, trainable_generator
+from .precision import InPrecision, LossInPrecision
+from .run import Run
+from .turns import Turns
 
-log = logging.getLogger(__name__)
 
+class GanModel(nn.Module):
+    """Generator and critic: (grayscale input, luma of the target) -> prediction, normalised RGB (N, 3, H, W).
 
-@dataclass
-class Switcher:
-    """Whose turn it is. One generator step, then the critic until its loss is under `threshold`.
-
-    After `most` steps the critic's turn ends all the same: a critic that cannot get there would train for ever.
+    The network whose turn it is trains, the other stands still: no gradients, no BatchNorm statistics, no power
+    iteration. The encoder stands still in both turns, since what it learned from ImageNet must not drift.
     """
 
-    threshold: float
-    most: int
-    critic_steps: int = 0  # in this turn
-    critics_turn: bool = True
+    def __init__(self, predictor: Predictor, critic: nn.Module, turns: Turns):
+        super().__init__()
+        self.predictor, self.critic, self.turns = predictor, critic, turns
+        predictor.generator.encoder.requires_grad_(False)
+        self.trained = {
+            "generator": [p for p in predictor.parameters() if p.requires_grad],
+            "critic": [p for p in critic.parameters() if p.requires_grad],
+        }
 
-    def after_critic(self, loss: float) -> None:
-        self.critic_steps += 1
-        if loss < self.threshold or self.critic_steps >= self.most:
-            self.critics_turn, self.critic_steps = False, 0
+    @property
+    def turn(self) -> str:
+        return "critic" if self.turns.critic_trains else "generator"
 
-    def after_generator(self) -> None:
-        self.critics_turn = True
+    @property
+    def generator_trains(self) -> bool:
+        return not self.turns.critic_trains
+
+    def take_turns(self) -> None:
+        "Put both networks into the modes of this turn."
+        self.predictor.train(self.generator_trains)
+        self.predictor.generator.encoder.eval()
+        self.critic.train(not self.generator_trains)
+        for network, parameters in self.trained.items():
+            for parameter in parameters:
+                parameter.requires_grad_(network == self.turn)
+
+    def forward(self, gray: Tensor, luma: Tensor) -> Tensor:
+        return channels_last(self.predictor(gray, luma))
 
 
-@contextmanager
-def only_training(network: nn.Module, *others: nn.Module) -> Iterator[None]:
-    """`network` in training mode, the others still: no gradients, no BatchNorm statistics, no power iteration.
+class GanLoss:
+    """The loss of the network whose turn it is, of predictions and targets, normalised RGB (N, 3, S, S).
 
-    Each network has an optimiser of its own, so nothing about the others can move, momentum and weight decay included.
+    The generator's is the feature loss and, weighted, the adversarial one. With `spec.adversarial_ratio` the weight is
+    what brings the adversarial gradient to that ratio of the feature loss's, where both begin: at the prediction
+    (VQGAN, Esser et al. 2021, arXiv:2012.09841, does so at the last layer). `parts` are the terms of the last step.
     """
-    before = [[p.requires_grad for p in other.parameters()] for other in others]
-    network.train()
-    for other in others:  # after it, for one of them may be a part of it
-        other.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        for other, flags in zip(others, before):
-            for parameter, flag in zip(other.parameters(), flags):
-                parameter.requires_grad_(flag)
+
+    def __init__(self, model: GanModel, feature_loss: LossInPrecision, kind: str, spec: Gan, precision: torch.dtype):
+        self.model, self.feature_loss, self.spec = model, feature_loss, spec
+        self.critic_loss, self.adversarial_loss = GAN_LOSSES[kind]
+        self.shifts = kind == "projected"  # DeOldify's critic sees pictures as they are
+        self.critic = InPrecision(model.critic, precision)
+        self.parts: dict[str, Tensor] = {}
+
+    def __call__(self, predicted: Tensor, target: Tensor) -> Tensor:
+        return (self._of_generator if self.model.generator_trains else self._of_critic)(predicted, target)
+
+    def _of_critic(self, predicted: Tensor, target: Tensor) -> Tensor:
+        real, fake = self._logits(torch.cat([target, predicted.detach()])).chunk(2)
+        self.parts = {"accuracy_real": (real > 0).float().mean(), "accuracy_fake": (fake < 0).float().mean()}
+        return self.critic_loss(real, fake)
+
+    def _of_generator(self, predicted: Tensor, target: Tensor) -> Tensor:
+        picture = predicted.detach().requires_grad_()
+        adversarial = self.adversarial_loss(self._logits(picture))
+        feature = self.feature_loss(picture, target)
+        gradients = [torch.autograd.grad(part, picture)[0] for part in (adversarial, feature)]
+        weight = self._adversarial_weight(*gradients)
+        total = weight * adversarial.detach() + self.spec.feature_weight * feature.detach()
+        self.parts = {
+            "adversarial": adversarial.detach(),
+            "adversarial_weight": torch.as_tensor(weight),
+            "feature_loss": feature.detach(),
+            **self.feature_loss.parts,
+        }
+        gradient = weight * gradients[0] + self.spec.feature_weight * gradients[1]
+        # The value of the loss, and the gradient that was just worked out, which is not worked out again.
+        surrogate = (predicted * gradient).sum()
+        return total + surrogate - surrogate.detach()
+
+    def _adversarial_weight(self, of_adversarial: Tensor, of_feature: Tensor) -> Tensor | float:
+        "The weight of the adversarial loss, from the gradients of both losses at the prediction."
+        if not self.spec.adversarial_ratio:
+            return self.spec.adversarial_weight
+        squares = torch.stack([g.float().square().sum() for g in (of_feature, of_adversarial)])
+        distributed.average_([squares])
+        feature, adversarial = squares.sqrt()
+        return self.spec.adversarial_ratio * self.spec.feature_weight * feature / (adversarial + 1e-12)
+
+    def _logits(self, pictures: Tensor) -> Tensor:
+        return self.critic(channels_last(shifted(pictures) if self.shifts else pictures))
 
 
-def shifted_views(pictures: Tensor) -> Tensor:
-    """Each picture (N, 3, S, S) mirrored or not and moved by up to an eighth, its border repeated.
+def shifted(pictures: Tensor) -> Tensor:
+    """Pictures (N, 3, S, S) mirrored or not and moved by up to an eighth, the border repeated; one draw for all.
 
-    What the critic sees, so that it knows no place by heart; colours stay as they are (after Zhao et al. 2020,
-    arXiv:2006.10738). Draws from torch's own generator.
+    So the critic learns no place by heart; colours stay as they are (after Zhao et al. 2020, arXiv:2006.10738). Draws
+    from torch's own generator.
     """
     size = pictures.shape[-1]
     most = size // 8
-    heads = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < 0.5
-    mirrored = torch.where(heads, pictures.flip(-1), pictures)
-    top, left = torch.randint(2 * most + 1, (2,)).tolist()
-    return F.pad(mirrored, (most,) * 4, mode="replicate")[..., top : top + size, left : left + size]
+    mirrored, top, left = (int(torch.randint(count, ())) for count in (2, 2 * most + 1, 2 * most + 1))
+    padded = F.pad(pictures.flip(-1) if mirrored else pictures, (most,) * 4, mode="replicate")
+    return padded[..., top : top + size, left : left + size]
 
 
-class GanPhase:
-    "Both networks, both optimisers, and one step of each."
+class TwoTimeScale(Optimizer):
+    """Adam for two networks, a parameter group each: the critic's rate is `factor` times the generator's.
 
-    def __init__(self, stage: Stage, generator: nn.Module, critic: nn.Module):
-        run, schedule = stage.run, stage.run.schedule
-        self.stage, self.spec, self.schedule = stage, schedule.gan, schedule
-        self.generator, self.critic = generator, critic
-        self.painter = Painter(generator, run.precision)
-        self.judge = InPrecision(critic, run.precision)
-        self.feature_loss = feature_loss(run, self.spec.size, window=self.spec.window, vivid=self.spec.vivid)
-        self.encoder = generator.encoder.requires_grad_(False)  # what it knows of ImageNet must not drift
-        rate, betas, decay = self.spec.lr, (0.0, 0.9), schedule.weight_decay
-        decoder = [p for p in generator.parameters() if p.requires_grad]
-        self.generator_opt = torch.optim.AdamW(decoder, rate, betas, weight_decay=decay)
-        heads = [p for p in critic.parameters() if p.requires_grad]
-        self.critic_opt = torch.optim.AdamW(heads, rate * self.spec.critic_lr_factor, betas, weight_decay=decay)
-        self.critic_loss, self.adversarial_loss = GAN_LOSSES[schedule.networks.critic]
-        self.ema = Ema(generator, self.spec.ema)
-        self.switcher = Switcher(self.spec.critic_threshold, self.spec.max_critic_steps)
-        self.generator_steps = self.all_steps = 0
-        self.photos = run.pack(self.spec.size)
-        self.members = run.split(self.photos).train
-        self.sampler = stage.sampler(self.photos, self.members)
+    Gradients are None after each step, not zero: so the network whose turn it is not has no momentum and no weight
+    decay either.
+    """
+
+    def __init__(self, params: Any, lr: float, factor: float, wd: float = 0.01):
+        steps = [weight_decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, adam_step]
+        self.factor = factor
+        super().__init__(params, steps, lr=lr, mom=0.0, sqr_mom=0.9, eps=1e-8, wd=wd)
+
+    def set_hyper(self, k: str, v: Any) -> None:
+        super().set_hyper(k, v)
+        if k == "lr":
+            self.hypers[1]["lr"] = self.factor * self.hypers[0]["lr"]
+
+    def zero_grad(self) -> None:
+        for parameter, *_ in self.all_params(with_grad=True):
+            parameter.grad = None
+
+
+class TakeTurns(Callback):
+    "The two-time-scale switch: sets the modes of each turn, and decides by the loss of all processes whose is next."
+
+    order = 52
+    run_valid = False
+
+    def before_batch(self):
+        self.learn.model.take_turns()
+
+    def after_batch(self):
+        loss = self.learn.loss.detach()
+        self.learn.model.turns.after_step(distributed.mean(float(loss), loss.device))
 
     @property
-    def rates(self) -> dict[str, float]:
-        "Both learning rates, by the names that they have in the stages before."
-        optimizers = {"decoder": self.generator_opt, "critic": self.critic_opt}
-        return {f"rate/{name}": optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
+    def state(self) -> dict[str, Any]:
+        return asdict(self.learn.model.turns)
 
-    @property
-    def state(self) -> dict:
-        "All that a step depends on besides the seed."
-        return {
-            "generator": self.generator.state_dict(),
-            "critic": self.critic.state_dict(),
-            "generator_opt": self.generator_opt.state_dict(),
-            "critic_opt": self.critic_opt.state_dict(),
-            "ema": self.ema.state,
-            "critic_steps": self.switcher.critic_steps,
-            "critics_turn": self.switcher.critics_turn,
-            "generator_steps": self.generator_steps,
-            "all_steps": self.all_steps,
-        }
+    def load_state(self, state: dict[str, Any]) -> None:
+        vars(self.learn.model.turns).update(state)
 
-    def load_state(self, state: dict) -> None:
-        for name in ("generator", "critic", "generator_opt", "critic_opt"):
-            getattr(self, name).load_state_dict(state[name])
-        for key, value in state["ema"].items():
-            self.ema.state[key].copy_(value)
-        self.switcher.critic_steps, self.switcher.critics_turn = state["critic_steps"], state["critics_turn"]
-        self.generator_steps, self.all_steps = state["generator_steps"], state["all_steps"]
 
-    def step(self) -> dict[str, float]:
-        "One step of whichever network's turn it is. Returns its figures."
-        self.stage.seed_globally(self.all_steps)
-        draw = self.stage.seed("batch", self.all_steps)
-        index = self.sampler.batch(self.all_steps, self.spec.batch)
-        truth = self.photos.crops(index, self.spec.size, self.schedule.augment, draw).to(self.stage.run.device)
-        truth = jitter(truth, self.schedule.augment, draw)
-        grey = channels_last(make_grey(truth, self.schedule.grey, draw))
-        figures = (self.critic_step if self.switcher.critics_turn else self.generator_step)(grey, truth)
-        self.all_steps += 1
-        return figures
-
-    def critic_step(self, grey: Tensor, truth: Tensor) -> dict[str, float]:
-        "The critic learns to tell `truth` (N, 3, S, S), in [0, 1], from what the generator makes of `grey`."
-        with only_training(self.critic, self.generator):
-            with torch.no_grad():
-                painted = self.painter.paint(grey, truth)
-            real, fake = self.judge(self._views(torch.cat([color.normalize(truth), painted]))).chunk(2)
-            loss = self.critic_loss(real, fake)
-            self._learn(loss, self.critic_opt, loss.backward)
-        self.switcher.after_critic(float(loss.detach()))
-        return {
-            "critic/loss": loss.detach(),
-            "critic/accuracy_real": (real > 0).float().mean(),
-            "critic/accuracy_fake": (fake < 0).float().mean(),
-        }
-
-    def generator_step(self, grey: Tensor, truth: Tensor) -> dict[str, float]:
-        "The generator learns to please the critic and the feature loss; its encoder stays as it is."
-        with only_training(self.generator, self.critic, self.encoder):
-            if self.schedule.networks.frozen_statistics:
-                freeze_statistics(self.generator)
-            painted = channels_last(self.painter.paint(grey, truth))
-            # Both losses end at the picture, where their gradients can be weighed against each other.
-            picture = painted.detach().requires_grad_()
-            fooling = self.adversarial_loss(self.judge(self._views(picture)))
-            feature = self.feature_loss(picture, color.normalize(truth))
-            of_fooling, of_feature = (torch.autograd.grad(part, picture)[0] for part in (fooling, feature))
-            weight = self._adversarial_weight(of_fooling, of_feature)
-            loss = weight * fooling + self.spec.feature * feature
-            gradient = weight * of_fooling + self.spec.feature * of_feature
-            self._learn(loss, self.generator_opt, lambda: painted.backward(gradient))
-        self.ema.update(self.generator)
-        self.generator_steps += 1
-        self.switcher.after_generator()
-        parts = {f"generator/{name}": value for name, value in self.feature_loss.parts.items()}
-        whole = {"generator/loss": loss, "generator/adversarial": fooling, "generator/feature_loss": feature}
-        whole["generator/adversarial_weight"] = torch.as_tensor(weight)
-        return {name: value.detach() for name, value in whole.items()} | parts
-
-    def _adversarial_weight(self, of_fooling: Tensor, of_feature: Tensor) -> Tensor | float:
-        """The weight of the adversarial loss: that of the schedule, or what brings its gradient to the ratio there.
-
-        Takes the gradients of both losses at the picture (VQGAN, Esser et al. 2021, arXiv:2012.09841, weighs them so at
-        the last layer).
-        """
-        if not self.spec.adversarial_ratio:
-            return self.spec.adversarial
-        return self.spec.adversarial_ratio * self.spec.feature * of_feature.norm() / (of_fooling.norm() + 1e-12)
-
-    def _views(self, pictures: Tensor) -> Tensor:
-        "What the critic sees of pictures (N, 3, S, S)."
-        views = shifted_views(pictures) if self.schedule.networks.critic == "projected" else pictures
-        return channels_last(views)
-
-    def _learn(self, loss: Tensor, optimizer: torch.optim.Optimizer, backward: Callable[[], None]) -> None:
-        if not math.isfinite(float(loss.detach())):
-            raise TrainingDiverged(
-                f"the loss became {float(loss.detach())} after {self.generator_steps} generator steps"
-            )
-        optimizer.zero_grad(set_to_none=True)
-        backward()
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, self.schedule.clip, error_if_nonfinite=False)
-        optimizer.step()
+def gan_learner(run: Run, cycle: int, generator_weights: Path | None, critic_weights: Path | None) -> StageLearner:
+    "The Learner of a cycle's GAN phase, from a pretrained generator and critic: what `train_gan` fits."
+    stage, schedule, spec = run.gan_stage(cycle), run.schedule, run.schedule.gan
+    stage.seed_globally(-1)
+    turns = Turns(spec.critic_threshold, spec.max_critic_steps)
+    generator, critic = trainable_generator(run, generator_weights), load_critic(run, critic_weights)
+    model = GanModel(Predictor(generator, run.precision), critic, turns)
+    feature = feature_loss(run, spec.size, window=spec.window, chroma_weight=spec.chroma_weight)
+    learn = make_learner(
+        stage,
+        GanBatches(stage, spec, schedule, turns),
+        NoValidation(),
+        model,
+        GanLoss(model, feature, schedule.networks.critic, spec, run.precision),
+        TakeTurns(),
+        *([FrozenStatistics()] if schedule.networks.frozen_statistics else []),
+        weight_decay=schedule.weight_decay,
+        max_grad_norm=schedule.max_grad_norm,
+        lr=spec.lr,
+        opt_func=partial(TwoTimeScale, factor=spec.critic_lr_factor),
+        splitter=lambda m: list(m.trained.values()),
+        wd_bn_bias=True,
+    )
+    learn.generator = generator
+    return learn
 
 
 def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Path) -> Path:
@@ -226,123 +213,35 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
     Raises:
         TrainingDiverged: the loss became NaN. What was saved until then is kept, and the best of it chosen.
     """
-    stage = run.stage(f"cycle-{cycle}/gan", cycle_recipe(run, cycle, "gan"))
+    stage, spec = run.gan_stage(cycle), run.schedule.gan
     if stage.is_done:
         return stage.weights
-    spec = run.schedule.gan
-    stage.seed_globally(-1)
-    phase = GanPhase(stage, trainable_generator(run, generator_weights), load_critic(run, critic_weights))
-    if checkpoint := stage.resume():
-        phase.load_state(checkpoint["phase"])
-
-    steps = max(1, round(len(phase.members) * spec.share / spec.batch))
-    stage.first_step = phase.all_steps
-    contenders = Contenders(stage, phase)
-    if phase.generator_steps == 0:
-        contenders.save_and_score()
-    saved = time.monotonic()
-    stage.begin()
-    bar = tqdm(total=steps, initial=phase.generator_steps, desc=stage.name, unit="step", disable=None)
+    learn = gan_learner(run, cycle, generator_weights, critic_weights)
+    stage, model = learn.stage, learn.model
+    averaged = AverageWeights(learn.generator, spec.ema)
+    scores = SaveAndScore(run, averaged.ema)
+    pictures = prediction_pictures(scores.predict, scores.scorer.gray[:8], scores.scorer.target[:8])
+    records = Records(stage, None, ("decoder", "critic"), every=1)
     try:
-        while phase.generator_steps < steps:
-            is_generator, step_began = not phase.switcher.critics_turn, time.monotonic()
-            figures = phase.step() | {"generator_trains": float(is_generator)} | phase.rates
-            figures["samples_per_second"] = spec.batch / (time.monotonic() - step_began)
-            stage.record(phase.all_steps, figures | memory_in_use(run.device))
-            bar.update(is_generator)
-            if is_generator and (phase.generator_steps % spec.save_every == 0 or phase.generator_steps == steps):
-                contenders.save_and_score()
-            if phase.all_steps % 200 == 0:
-                contenders.show()
-            if time.monotonic() - saved >= run.checkpoint_seconds:
-                stage.save(phase=phase.state)
-                saved = time.monotonic()
+        fit_stage(learn, [averaged, records, scores, Pictures(stage, pictures)])
     except TrainingDiverged as error:
         kept = choose_inflection(stage)
         raise TrainingDiverged(
-            f"{error}; the best generator before that, of step {kept}, is {stage.weights}"
+            f"{error}, after {model.turns.generator_steps} generator steps; the best generator before that, of step "
+            f"{kept}, is {stage.weights}"
         ) from error
-    finally:
-        bar.close()
     chosen = choose_inflection(stage)
-    save_weights(None, critic_after(stage), config=phase.critic.config, state=phase.critic.state_dict())
+    save_weights(None, critic_after(run, cycle), config=model.critic.config, state=model.critic.state_dict())
     stage.finish(
-        generator_steps=steps,
-        all_steps=phase.all_steps,
-        batch=spec.batch,
+        generator_steps=model.turns.generator_steps,
+        all_steps=model.turns.all_steps,
+        batch=learn.dls.train.batch_size,
         chosen_step=chosen,
-        **stage.pace(phase.all_steps * spec.batch),
+        **stage.throughput(model.turns.all_steps * learn.dls.train.batch_size),
     )
     return stage.weights
 
 
-def critic_after(stage: Stage) -> Path:
+def critic_after(run: Run, cycle: int) -> Path:
     "Where a GAN phase leaves its critic, for the next cycle to go on with."
-    return stage.folder / "critic.safetensors"
-
-
-class Contenders:
-    "The generators saved along the GAN phase, their scores, and the choice among them."
-
-    def __init__(self, stage: Stage, phase: GanPhase):
-        run, spec = stage.run, stage.run.schedule.gan
-        self.stage, self.phase = stage, phase
-        grey, truth = run.fixed_batch(spec.size, spec.score_photos)
-        self.scorer = Scorer(channels_last(grey), truth, untrained=run.schedule.loss.network == "untrained")
-        self.network = (
-            untrained_generator(run.schedule.networks).to(run.device, memory_format=torch.channels_last).eval()
-        )
-        self.scores = stage.folder / "scores.jsonl"
-
-    def _painter(self) -> Painter:
-        "The averaged generator of this moment."
-        self.network.load_state_dict(self.phase.ema.state)
-        return Painter(self.network, self.stage.run.precision)
-
-    def path(self, step: int) -> Path:
-        return self.stage.folder / f"step-{step:06}.safetensors"
-
-    def save_and_score(self) -> None:
-        step = self.phase.generator_steps
-        save_weights(None, self.path(step), config=self.network.config, state=self.phase.ema.state)
-        scores = self.scorer(self._painter().paint)
-        # A step that was scored before the run was killed is scored again, to the same figures.
-        rows = [r for r in read_rows(self.scores) if r["step"] < step] + [{"step": step, **scores}]
-        write_atomically(self.scores, "".join(json.dumps(r) + "\n" for r in rows))
-        for name, value in scores.items():
-            self.stage.board.add_scalar(f"inflection/{name}", value, step)
-        self.show()
-        log.info("%s: generator step %d: %s", self.stage.name, step, {k: round(v, 4) for k, v in scores.items()})
-
-    def show(self) -> None:
-        grey, truth = self.scorer.grey[:8], self.scorer.truth[:8]
-        with torch.no_grad():
-            painted = self._painter().paint(grey, truth)
-        self.stage.board.add_image("grey_ours_truth", picture_grid(grey, painted, truth).numpy(), self.phase.all_steps)
-
-
-def choose_inflection(stage: Stage) -> int:
-    """The step of the best saved generator by the rule, which becomes the stage's weights. Draws the curve."""
-    rows = read_rows(stage.folder / "scores.jsonl")
-    best = rows[choose(rows)]["step"]
-    figure = draw_curve(rows, best, stage.folder / "inflection.png")
-    stage.board.add_figure("inflection", figure, rows[-1]["step"])
-    content = {"rule": RULE, "chosen": best, "rows": rows}
-    write_atomically(stage.folder / "inflection.json", json.dumps(content, indent=1))
-    use_step(stage, best)
-    return best
-
-
-def use_step(stage: Stage, step: int) -> Path:
-    """Make the generator that was saved at `step` the result of a GAN phase, say because your eye likes it better.
-
-    Raises:
-        ValueError: nothing was saved at that step; the message lists the steps.
-    """
-    path = stage.folder / f"step-{step:06}.safetensors"
-    if not path.exists():
-        steps = ", ".join(str(int(p.stem[5:])) for p in sorted(stage.folder.glob("step-*.safetensors")))
-        raise UsageError(f"no generator was saved at step {step} of {stage.name}; there are {steps or 'none'}")
-    config, state = read_safetensors(path)
-    save_weights(None, stage.weights, config=config, state=state)
-    return stage.weights
+    return run.gan_stage(cycle).folder / "critic.safetensors"

@@ -1,7 +1,7 @@
-"""The inflection point: the moment in the GAN phase after which colours get no better, only louder.
+"""The inflection point: the moment in the GAN phase after which colours get no better, only more saturated.
 
 DeOldify's author looked for it by eye: the last checkpoint before skin turns orange. Here every saved generator is
-scored on the same validation photos, the curve is drawn, and the best is chosen by a rule that anybody can check.
+scored on the same validation photos, the curve is drawn, and the best is chosen by a fixed rule.
 """
 
 import json
@@ -10,40 +10,50 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from fastai.callback.core import Callback
 from torch import Tensor, nn
 
 from .. import color
-from ..files import atomic_path
+from ..errors import UsageError
+from ..files import atomic_path, write_atomically
 from ..metrics.features import Vgg16Features
 from ..metrics.image import Lpips, colorfulness
 from ..metrics.sets import frechet_distance
 from ..modeling.pretrained import WeightsUnavailable
+from ..modeling.weights import read_safetensors, save_weights
+from . import distributed
+from .batches import channels_last
+from .callbacks import picture_grid
+from .ema import Ema
 from .losses import feature_network
+from .networks import Predictor, untrained_generator
+from .run import Run
+from .stage import Stage
 
 log = logging.getLogger(__name__)
 
 RULE = (
-    "The saved generators are ranked by each figure, the lowest first, equals alike; the lowest sum of ranks wins, the "
+    "The saved generators are ranked by each metric, the lowest first, equals alike; the lowest sum of ranks wins, the "
     "earlier one of equals."
 )
 
 
 class Scorer:
-    """Scores generators on fixed photos: `grey`, normalised, and `truth` in [0, 1], both (N, 3, S, S).
+    """Scores generators on fixed photos: `gray`, normalised, and `target` in [0, 1], both (N, 3, S, S).
 
-    Gives the colourfulness gap, LPIPS and the Frechet distance of VGG16 features, all against the truth and all the
+    Gives the colourfulness gap, LPIPS and the Frechet distance of VGG16 features, all against the target and all the
     lower the better. What needs pretrained weights that cannot be had is left out, with a line in the log.
     `untrained` features (smoke tests) stand in for VGG16's.
     """
 
-    def __init__(self, grey: Tensor, truth: Tensor, *, untrained: bool = False, batch: int = 16):
-        self.grey, self.truth, self.batch = grey, truth, batch
-        self.lpips = None if untrained else _available(Lpips, "LPIPS", truth.device)
+    def __init__(self, gray: Tensor, target: Tensor, *, untrained: bool = False, batch: int = 16):
+        self.gray, self.target, self.batch = gray, target, batch
+        self.lpips = None if untrained else _available(Lpips, "LPIPS", target.device)
         self.features = (
-            _UntrainedFeatures() if untrained else _available(Vgg16Features, "feature distance", truth.device)
+            _UntrainedFeatures() if untrained else _available(Vgg16Features, "feature distance", target.device)
         )
-        self.truth_features = self._features(truth)
-        self.truth_colour = float(colorfulness(truth).mean())
+        self.target_features = self._features(target)
+        self.target_colorfulness = float(colorfulness(target).mean())
 
     @torch.inference_mode()
     def _features(self, rgb: Tensor) -> Tensor | None:
@@ -52,17 +62,17 @@ class Scorer:
         return torch.cat([self.features(color.normalize(part)) for part in rgb.split(self.batch)])
 
     @torch.inference_mode()
-    def __call__(self, paint: Callable[[Tensor, Tensor], Tensor]) -> dict[str, float]:
-        "Figures of `paint(grey, truth) -> normalised RGB`."
-        parts = zip(self.grey.split(self.batch), self.truth.split(self.batch))
-        painted = torch.cat([color.denormalize(paint(g, t)).clamp(0, 1) for g, t in parts])
-        colour = float(colorfulness(painted).mean())
-        scores = {"colourfulness": colour, "colourfulness_gap": abs(self.truth_colour - colour)}
+    def __call__(self, predict: Callable[[Tensor, Tensor], Tensor]) -> dict[str, float]:
+        "Metrics of `predict(gray, target) -> normalised RGB`."
+        parts = zip(self.gray.split(self.batch), self.target.split(self.batch))
+        predicted = torch.cat([color.denormalize(predict(g, t)).clamp(0, 1) for g, t in parts])
+        mean = float(colorfulness(predicted).mean())
+        scores = {"colorfulness": mean, "colorfulness_gap": abs(self.target_colorfulness - mean)}
         if self.lpips is not None:
-            pairs = zip(painted.split(self.batch), self.truth.split(self.batch))
+            pairs = zip(predicted.split(self.batch), self.target.split(self.batch))
             scores["lpips"] = float(torch.cat([self.lpips(a, b) for a, b in pairs]).mean())
         if self.features is not None:
-            scores["feature_distance"] = frechet_distance(self._features(painted), self.truth_features)
+            scores["feature_distance"] = frechet_distance(self._features(predicted), self.target_features)
         return scores
 
 
@@ -83,15 +93,102 @@ def _available(kind: type[nn.Module], name: str, device: torch.device) -> nn.Mod
         return None
 
 
-def choose(rows: list[dict[str, float]]) -> int:
-    """The number of the best row by `RULE`; each has the figures of one saved generator.
+class SaveAndScore(Callback):
+    """Saves the averaged generator every `gan.save_every` generator steps, and before the first, and scores it.
 
-    Ranks, because the figures move by different amounts: colourfulness can double while LPIPS changes by a few percent.
+    The scores are a line each of `scores.jsonl` in the stage's folder.
     """
-    figures = [k for k in ("colourfulness_gap", "lpips", "feature_distance") if k in rows[0]]
+
+    order = 53  # after the turn was counted
+    run_valid = False
+
+    def __init__(self, run: Run, ema: Ema):
+        self.run, self.ema = run, ema
+        spec, networks = run.schedule.gan, run.schedule.networks
+        gray, target = run.fixed_batch(spec.size, spec.score_photos)
+        self.every = spec.save_every
+        self.scorer = Scorer(channels_last(gray), target, untrained=run.schedule.loss.network == "untrained")
+        self.network = untrained_generator(networks).to(run.device, memory_format=torch.channels_last).eval()
+
+    @torch.no_grad()
+    def predict(self, gray: Tensor, target: Tensor) -> Tensor:
+        "What the averaged generator of this moment makes of photos."
+        self.network.load_state_dict(self.ema.state)
+        return Predictor(self.network, self.run.precision).predict(gray, target)
+
+    def before_train(self):
+        self.scored = self.learn.model.turns.generator_steps
+        if self.scored == 0:
+            self.save_and_score(0)
+
+    def after_batch(self):
+        step = self.learn.model.turns.generator_steps
+        if step != self.scored and (step % self.every == 0 or step == self.dls.train.steps):
+            self.save_and_score(step)
+            self.scored = step
+
+    def save_and_score(self, step: int):
+        stage: Stage = self.learn.stage
+        scores = self.scorer(self.predict)
+        if not distributed.is_main():
+            return
+        save_weights(None, saved_at(stage, step), config=self.network.config, state=self.ema.state)
+        # A step that was scored before the run was killed is scored again, to the same numbers.
+        path = stage.folder / "scores.jsonl"
+        rows = [row for row in read_rows(path) if row["step"] < step] + [{"step": step, **scores}]
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+        # The log counts the steps of both networks; this curve, the generator's.
+        stage.tracker.scalars(step, {f"inflection/{name}": value for name, value in scores.items()}, log=False)
+        gray, target = self.scorer.gray[:8], self.scorer.target[:8]
+        grid = picture_grid(gray, self.predict(gray, target), target)
+        stage.tracker.image(self.learn.model.turns.all_steps, "input_prediction_target", grid)
+        log.info("%s: generator step %d: %s", stage.name, step, {k: round(v, 4) for k, v in scores.items()})
+
+
+def saved_at(stage: Stage, step: int) -> Path:
+    "Where the generator of a step of a GAN phase is saved."
+    return stage.folder / f"step-{step:06}.safetensors"
+
+
+def choose_inflection(stage: Stage) -> int:
+    "The step of the best saved generator by `RULE`, which becomes the stage's weights. Draws the curve."
+    distributed.barrier()  # the main process has written the last score
+    rows = read_rows(stage.folder / "scores.jsonl")
+    best = rows[choose(rows)]["step"]
+    if distributed.is_main():
+        figure = draw_curve(rows, best, stage.folder / "inflection.png")
+        stage.tracker.figure(rows[-1]["step"], "inflection", figure)
+        content = {"rule": RULE, "chosen": best, "rows": rows}
+        write_atomically(stage.folder / "inflection.json", json.dumps(content, indent=1))
+        use_step(stage, best)
+    distributed.barrier()
+    return best
+
+
+def use_step(stage: Stage, step: int) -> Path:
+    """Make the generator that was saved at `step` the result of a GAN phase, say because your eye likes it better.
+
+    Raises:
+        UsageError: nothing was saved at that step; the message lists the steps.
+    """
+    path = saved_at(stage, step)
+    if not path.exists():
+        steps = ", ".join(str(int(p.stem[5:])) for p in sorted(stage.folder.glob("step-*.safetensors")))
+        raise UsageError(f"no generator was saved at step {step} of {stage.name}; there are {steps or 'none'}")
+    config, state = read_safetensors(path)
+    save_weights(None, stage.weights, config=config, state=state)
+    return stage.weights
+
+
+def choose(rows: list[dict[str, float]]) -> int:
+    """The number of the best row by `RULE`; each has the metrics of one saved generator.
+
+    Ranks, because metrics move by different amounts: colourfulness can double while LPIPS changes by a few percent.
+    """
+    metrics = [k for k in ("colorfulness_gap", "lpips", "feature_distance") if k in rows[0]]
 
     def ranks(row: dict[str, float]) -> int:
-        return sum(other[k] < row[k] for k in figures for other in rows)
+        return sum(other[k] < row[k] for k in metrics for other in rows)
 
     return min(range(len(rows)), key=lambda i: (ranks(rows[i]), i))
 
@@ -102,7 +199,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def draw_curve(rows: list[dict[str, float]], chosen: int, path: Path):
-    "The figures over the generator steps as a PNG, the chosen step marked. Returns the matplotlib figure."
+    "The metrics over the generator steps as a PNG, the chosen step marked. Returns the matplotlib figure."
     from matplotlib.figure import Figure
 
     names = [k for k in rows[0] if k != "step"]

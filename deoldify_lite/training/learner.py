@@ -1,67 +1,41 @@
-"""What the fits of all stages have in common: a fastai Learner with exact steps, and one cycle through them."""
+"""fastai's Learner as all stages have it, and the fit of a stage."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import fastai.callback.hook  # noqa: F401  makes Learner.summary
-import numpy as np
+import fastai.callback.hook
+import fastai.callback.schedule  # noqa: F401  makes Learner.fit_one_cycle and lr_find
 import torch
-from fastai.callback.core import TrainEvalCallback
-from fastai.callback.schedule import ParamScheduler, combined_cos
+from fastai.callback.core import Callback, TrainEvalCallback
+from fastai.callback.progress import ProgressCallback
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import Adam
-from torch import Tensor, nn
+from PIL import Image
+from torch import nn
 
-from ..device import autocast
+from ..errors import UsageError
 from ..modeling.layers import without_spectral_norm
+from ..modeling.weights import save_weights
 from .batches import Batches
-from .callbacks import ExactSteps, Records, StopOnNan, resume
-from .losses import FeatureLoss
-from .rarity import colour_weights
-from .run import Run, Stage
-
-
-class InPrecision(nn.Module):
-    "A network run in a precision."
-
-    def __init__(self, network: nn.Module, precision: torch.dtype):
-        super().__init__()
-        self.network, self.precision = network, precision
-
-    def forward(self, *inputs: Tensor) -> Any:
-        with autocast(inputs[0].device, self.precision):
-            return self.network(*inputs)
-
-
-def feature_loss(run: Run, size: int, scale: float = 1.0, window: float = 1.0, vivid: float = 1.0) -> "LossInPrecision":
-    "The schedule's loss for crops of `size`; `scale`, `window` as in `FeatureLoss`, `vivid` a factor on `loss.vivid`."
-    loss = replace(run.schedule.loss, vivid=vivid * run.schedule.loss.vivid)
-    rarity = colour_weights(run, size) if loss.rare else None
-    return LossInPrecision(FeatureLoss(loss, scale, window, rarity).to(run.device), run.precision)
-
-
-class LossInPrecision:
-    "A loss whose network runs in a precision."
-
-    def __init__(self, loss: Any, precision: torch.dtype):
-        self.loss, self.precision = loss, precision
-
-    def __call__(self, predicted: Any, truth: Tensor) -> Tensor:
-        with autocast(truth.device, self.precision):
-            return self.loss(predicted, truth)
-
-    @property
-    def parts(self) -> dict[str, Tensor]:
-        return self.loss.parts
+from .callbacks import Checkpoint, StepNumber, StopOnNan
+from .distributed import Synchronize
+from .stage import Stage
 
 
 class StageLearner(Learner):
-    "A fastai Learner that knows its stage."
+    """A fastai Learner for a stage of a run.
+
+    All that a fastai user tries works on it (`fit_one_cycle`, `lr_find`, `summary`, `show_batch`, `show_results`) and
+    leaves no mark on the run; `fit_stage` is the run's own fit, with checkpoints and records.
+    """
 
     stage: Stage
+    generator: nn.Module | None = None  # that colorizes, for `predict` and `export`
 
     def summary(self) -> str:
         "fastai's summary, of the network without spectral norm, behind which fastai does not find the weights."
@@ -72,30 +46,56 @@ class StageLearner(Learner):
         finally:
             self.model = trained
 
+    def export(self, fname: str | Path = "generator.safetensors") -> Path:
+        "Write the generator of this moment for `Colorizer`; a relative path is inside the stage's folder."
+        if self.generator is None:
+            raise UsageError(f"{self.stage.name} trains no generator to export")
+        path = self.stage.folder / fname
+        save_weights(self.generator, path, dtype=torch.float16)
+        return path
+
+    def predict(self, photo: Image.Image | str | Path) -> Image.Image:
+        "A photo, colorized by the generator of this moment."
+        from ..colorize.colorizer import Colorizer
+
+        image = photo if isinstance(photo, Image.Image) else Image.open(photo)
+        with TemporaryDirectory() as folder:
+            weights = self.export(Path(folder) / "generator.safetensors")
+            return Colorizer(weights, device=str(self.stage.run.device)).colorize(image)
+
 
 def make_learner(
-    stage: Stage, trains: str, train: Batches, valid: Batches, model: nn.Module, loss_func, *cbs, **kwargs
+    stage: Stage,
+    train: Batches,
+    valid: Batches,
+    model: nn.Module,
+    loss_func: Any,
+    *cbs: Callback,
+    weight_decay: float,
+    max_grad_norm: float | None = None,
+    kind: type[StageLearner] = StageLearner,
+    **kwargs: Any,
 ) -> StageLearner:
-    """A fastai Learner with what every stage here has: exact steps, resume, a stop on NaN, clipping, records.
+    """A Learner with what every stage here has: steps that follow from their number, a stop on NaN, clipping.
 
-    `trains` says for the records which network it is: encoder, generator or critic.
+    `cbs` belong to any fit with it; `kwargs` go to fastai's Learner.
     """
-    run = stage.run
-    learn = StageLearner(
-        DataLoaders(train, valid, device=run.device),
+    kwargs.setdefault("opt_func", partial(Adam, sqr_mom=0.99))
+    learn = kind(
+        DataLoaders(train, valid, device=stage.run.device),
         model,
         loss_func=loss_func,
-        opt_func=partial(Adam, sqr_mom=0.99),
-        wd=run.schedule.weight_decay,
+        wd=weight_decay,
         path=stage.folder,
         default_cbs=False,
         cbs=[
             TrainEvalCallback(),
             Recorder(train_metrics=False),
-            ExactSteps(stage),
+            ProgressCallback(),
+            StepNumber(stage),
             StopOnNan(),
-            GradientClip(run.schedule.clip),
-            Records(stage, trains),
+            Synchronize(),
+            *([GradientClip(max_grad_norm)] if max_grad_norm else []),
             *cbs,
         ],
         **kwargs,
@@ -105,30 +105,21 @@ def make_learner(
     return learn
 
 
-def one_cycle(lr_max: list[float], pct_start: float) -> dict:
-    "fastai's one-cycle schedules: cosine from lr/25 up and down to lr/1e5, momentum .95 -> .85 -> .95."
-    rates = np.array(lr_max)
-    return {
-        "lr": combined_cos(pct_start, rates / 25, rates, rates / 1e5),
-        "mom": combined_cos(pct_start, 0.95, 0.85, 0.95),
-    }
+def fit_stage(learn: StageLearner, cbs: Sequence[Callback], lr: Any = None, pct_start: float | None = None) -> None:
+    """The stage's own fit, from its checkpoint if there is one, which it writes every now and then.
 
-
-def fit(learn: StageLearner, lr_max: list[float], pct_start: float) -> dict[str, float]:
-    "One cycle through the stage's steps, from its checkpoint if there is one. Returns figures."
-    learn.dls.train.first_step = learn.stage.first_step = resume(learn.stage, learn)
-    learn.stage.begin()
-    with learn.no_logging(), learn.no_mbar():
-        learn.fit(1, lr=np.array(lr_max), cbs=ParamScheduler(one_cycle(lr_max, pct_start)))
-    steps = learn.dls.train.steps
-    batch = learn.dls.train.spec.batch
-    pace = learn.stage.pace(steps * batch)
-    train_loss, valid_loss = learn.recorder.values[-1]
-    if learn.dls.valid:
-        learn.stage.record(steps, {"generator/validation_loss": valid_loss})
-    return {
-        "steps": steps,
-        "batch": batch,
-        "train_loss": train_loss,
-        "valid_loss": valid_loss,
-    } | pace
+    One cycle (Smith 2018, arXiv:1803.09820) of rates up to `lr` where `pct_start` is given, else the optimiser's own
+    constant rates. `cbs` are for this fit alone; those among them that have a `state` are part of the checkpoint.
+    """
+    stage, checkpoint = learn.stage, Checkpoint(learn.stage)
+    learn.add_cbs([*cbs, checkpoint])
+    try:
+        learn.dls.train.first_step = stage.first_step = checkpoint.resume()
+        stage.begin()
+        with learn.no_bar(), learn.no_logging():
+            if pct_start is None:
+                learn.fit(1, lr=lr)
+            else:
+                learn.fit_one_cycle(1, lr, div=25.0, div_final=1e5, pct_start=pct_start)
+    finally:
+        learn.remove_cbs([*cbs, checkpoint])

@@ -1,5 +1,6 @@
 """What the generator and the critic are trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,7 +11,9 @@ from .. import color
 from ..errors import UsageError
 from ..modeling.pretrained import load_features
 from ..schedule import Loss
-from .rarity import boxes
+from .precision import LossInPrecision
+from .rebalancing import bin_weights, color_bins
+from .run import Run
 
 # The last activation before pools 3, 4 and 5.
 TAPS = {"vgg16": (15, 22, 29), "vgg16_bn": (22, 32, 42), "untrained": (1, 3, 5)}
@@ -38,9 +41,9 @@ class FeatureLoss(nn.Module):
 
     Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
     the share of the side on which features are compared while training, at a place drawn anew each time from torch's
-    own generator: VGG costs several times what a light generator does. Without gradients all is compared. `rarity` is
-    what a pixel of each colour weighs, from `rarity.colour_weights`. With `loss.variation` the differences from pixel
-    to pixel in the painted chroma count, too. `parts` keeps each term's last value.
+    own generator: VGG costs several times what a light generator does. Without gradients all is compared.
+    `bin_weights` is what a pixel of each colour weighs, from `rebalancing.bin_weights`. `parts` keeps each term's last
+    value.
     """
 
     def __init__(
@@ -48,11 +51,11 @@ class FeatureLoss(nn.Module):
         loss: Loss,
         scale: float = 1.0,
         window: float = 1.0,
-        rarity: Tensor | None = None,
+        bin_weights: Tensor | None = None,
         weights_file: Path | None = None,
     ):
         super().__init__()
-        self.loss, self.window, self.rarity = loss, window, rarity
+        self.loss, self.window, self.bin_weights = loss, window, bin_weights
         self.weights = [scale * weight for weight in loss.features]
         self.network = feature_network(loss.network, weights_file).to(memory_format=torch.channels_last)
         self.taps = TAPS[loss.network]
@@ -66,16 +69,18 @@ class FeatureLoss(nn.Module):
                 taken.append(x)
         return taken
 
-    def forward(self, painted: Tensor, truth: Tensor) -> Tensor:
-        parts = {"pixel": self.loss.pixel * self._pixel(painted, truth)}
-        if self.loss.variation:
-            cbcr = color.chroma(color.denormalize(painted.float()))
-            parts["variation"] = self.loss.variation * sum(cbcr.diff(dim=side).abs().mean() for side in (-2, -1))
+    def forward(self, predicted: Tensor, target: Tensor) -> Tensor:
+        parts = {"pixel": self.loss.pixel * self._pixel(predicted, target)}
+        if self.loss.total_variation:
+            cbcr = color.chroma(color.denormalize(predicted.float()))
+            parts["total_variation"] = self.loss.total_variation * sum(
+                cbcr.diff(dim=side).abs().mean() for side in (-2, -1)
+            )
         if any(self.weights):
-            painted, truth = self._part(painted, truth)
+            predicted, target = self._part(predicted, target)
             with torch.no_grad():
-                wanted = self.activations(truth)
-            for i, (ours, theirs, weight) in enumerate(zip(self.activations(painted), wanted, self.weights)):
+                wanted = self.activations(target)
+            for i, (ours, theirs, weight) in enumerate(zip(self.activations(predicted), wanted, self.weights)):
                 parts[f"feature_{i + 3}"] = weight * F.l1_loss(ours.float(), theirs.float())
         self.parts = {k: v.detach() for k, v in parts.items()}
         return sum(parts.values())
@@ -88,19 +93,31 @@ class FeatureLoss(nn.Module):
         top, left = (int(torch.randint(whole - s + 1, ())) for whole, s in zip(pictures[0].shape[-2:], sides))
         return [p[..., top : top + sides[0], left : left + sides[1]] for p in pictures]
 
-    def _pixel(self, painted: Tensor, truth: Tensor) -> Tensor:
-        difference = (painted.float() - truth.float()).abs()
-        if self.loss.smooth:
-            beta = self.loss.smooth
+    def _pixel(self, predicted: Tensor, target: Tensor) -> Tensor:
+        difference = (predicted.float() - target.float()).abs()
+        if self.loss.smooth_l1:
+            beta = self.loss.smooth_l1
             difference = torch.where(difference < beta, difference.square() / (2 * beta), difference - beta / 2)
-        if not self.loss.vivid and self.rarity is None:
+        if not self.loss.chroma_weight and self.bin_weights is None:
             return difference.mean()
-        # Most of the world is grey, so the median colour is dull: colourful pixels count for more, on average one.
-        cbcr = color.chroma(color.denormalize(truth))
-        weight = 1 + self.loss.vivid * cbcr.norm(dim=1, keepdim=True) / 0.1
-        if self.rarity is not None:
-            weight = weight * (1 + self.loss.rare * (self.rarity.flatten()[boxes(cbcr)] - 1)[:, None])
+        # Most pixels are nearly grey, and so is their median: colourful ones count for more, on average one.
+        cbcr = color.chroma(color.denormalize(target))
+        weight = 1 + self.loss.chroma_weight * cbcr.norm(dim=1, keepdim=True) / 0.1
+        if self.bin_weights is not None:
+            weight = weight * (1 + self.loss.rebalancing * (self.bin_weights.flatten()[color_bins(cbcr)] - 1)[:, None])
         return (difference * weight / weight.mean()).mean()
+
+
+def feature_loss(
+    run: Run, size: int, scale: float = 1.0, window: float = 1.0, chroma_weight: float = 1.0
+) -> LossInPrecision:
+    """The schedule's feature loss for crops of `size`, on the run's device and in its precision.
+
+    `scale` and `window` as in `FeatureLoss`; `chroma_weight` is a factor on that of the schedule.
+    """
+    loss = replace(run.schedule.loss, chroma_weight=chroma_weight * run.schedule.loss.chroma_weight)
+    weights = bin_weights(run, size) if loss.rebalancing else None
+    return LossInPrecision(FeatureLoss(loss, scale, window, weights).to(run.device), run.precision)
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -1,18 +1,17 @@
-"""The whole of NoGAN, stage by stage: what `scripts/nogan.py` runs.
+"""The whole of NoGAN, stage by stage: what `deoldify-lite nogan` runs.
 
-    generator   pretrain the generator on the feature loss, small pictures first (and before it, where the schedule says
+    generator   pretrain the generator on the feature loss, small crops first (and before it, where the schedule says
                 so, its encoder)
-    generate    colorize a share of the photos with it
+    generate    colorize a fraction of the photos with it
     critic      pretrain the critic on real against generated
-    gan         both against each other, briefly; choose the inflection point, and finish the generator
+    gan         both against each other, briefly; choose the inflection point and postprocess the generator
 
-Generate, critic and gan make a cycle, of which `schedule.repeats` are run. Each stage leaves its result in the run
+Generate, critic and gan make a cycle, of which `schedule.cycles` are run. Each stage leaves its result in the run
 folder and is skipped when that is there, so the same command goes on after any interruption.
 """
 
 import json
 import logging
-import os
 from pathlib import Path
 
 import torch
@@ -20,23 +19,15 @@ import torch
 from ..files import write_atomically
 from ..modeling.weights import read_safetensors, save_weights
 from ..models import usual_render_factor
-from .encoder import encoder_stage
-from .errors import StageMissing, TrainingError
-from .finish import Finished, check, finish
-from .gan import critic_after, train_gan, use_step
-from .run import Run, Stage
+from .errors import StageMissing
+from .gan import critic_after, train_gan
+from .inflection import use_step
+from .init_from import keep_init_weights
+from .postprocess import Postprocessed, check, postprocess
+from .run import Run
 from .show import draw_curves
-from .stages import (
-    critic_stage,
-    cycle_recipe,
-    generate,
-    generate_stage,
-    generator_stage,
-    pretrain_critic,
-    pretrain_generator,
-    pretrained_generator,
-)
-from .start import keep_start
+from .stage import Stage
+from .stages import generate, generated_photos, pretrain_critic, pretrain_generator, pretrained_generator
 
 log = logging.getLogger(__name__)
 STAGES = ("generator", "generate", "critic", "gan", "all")
@@ -51,11 +42,9 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     Raises:
         StageMissing: the stage builds on one that was not run.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise TrainingError("NoGAN training is one process so far: start it without torchrun or accelerate launch")
     _check_all(run)
     run.keep()
-    keep_start(run.folder, run.schedule.networks)
+    keep_init_weights(run.folder, run.schedule.networks)
     try:
         _run_stages(run, stage)
     finally:  # most of all where a loss went wrong
@@ -74,13 +63,15 @@ def _run_stages(run: Run, stage: str) -> None:
     if stage == "generator":
         return
     for cycle in _cycles(run, stage):
-        start = _generator_before(run, cycle)
+        before = _generator_before(run, cycle)
         if stage in ("generate", "all"):
-            generate(run, cycle, start)
+            generate(run, cycle, before)
         if stage in ("critic", "all"):
-            pretrain_critic(run, cycle, _generated(run, cycle), _critic_before(run, cycle))
+            _require(run.generate_stage(cycle), "generate")
+            pretrain_critic(run, cycle, generated_photos(run, cycle), _critic_before(run, cycle))
         if stage in ("gan", "all"):
-            train_gan(run, cycle, start, _critic(run, cycle))
+            critic = run.critic_stage(cycle, run.schedule.critic_stages[-1].name)
+            train_gan(run, cycle, before, _require(critic, "critic").weights)
             if cycle == _last_gan(run):  # of a run that is done, all others are older
                 _publish(run)
 
@@ -88,13 +79,13 @@ def _run_stages(run: Run, stage: str) -> None:
 def _check_all(run: Run) -> None:
     "Refuse a schedule that cannot be, or contradicts anything that is already done, before anything is touched."
     check(run.schedule)
-    for i in range(len(run.schedule.encoder_stages)):
-        _ = encoder_stage(run, i).is_done
-    for i in range(len(run.schedule.generator_stages)):
-        _ = generator_stage(run, i).is_done
-    for cycle in range(1, run.schedule.repeats + 1):
-        parts = [generate_stage(run, cycle), _gan(run, cycle)]
-        _ = [stage.is_done for stage in parts + [critic_stage(run, cycle, s) for s in run.schedule.critic_stages]]
+    stages = [run.encoder_stage(i) for i in range(len(run.schedule.encoder_stages))]
+    stages += [run.generator_stage(i) for i in range(len(run.schedule.generator_stages))]
+    for cycle in range(1, run.schedule.cycles + 1):
+        stages += [run.generate_stage(cycle), run.gan_stage(cycle)]
+        stages += [run.critic_stage(cycle, spec.name) for spec in run.schedule.critic_stages]
+    for stage in stages:
+        _ = stage.is_done
 
 
 def result(run: Run) -> Path:
@@ -107,13 +98,13 @@ def choose_step(run: Run, step: int) -> Path:
     last = _last_gan(run)
     if last is None:
         raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")
-    use_step(_gan(run, last), step)
+    use_step(run.gan_stage(last), step)
     return _publish(run)
 
 
 def _last_gan(run: Run) -> int | None:
     "The newest cycle whose GAN phase is done."
-    return next((c for c in range(run.schedule.repeats, 0, -1) if _gan(run, c).is_done), None)
+    return next((c for c in range(run.schedule.cycles, 0, -1) if run.gan_stage(c).is_done), None)
 
 
 def _publish(run: Run) -> Path:
@@ -121,9 +112,9 @@ def _publish(run: Run) -> Path:
 
     The newest, not the one that was asked for last: calling an early stage again must not undo a later one's work.
     """
-    if done := finished(run):
+    if done := postprocessed(run):
         config, state = done.config, done.state
-        write_atomically(run.folder / "finish.json", json.dumps(done.report, indent=1) + "\n")
+        write_atomically(run.folder / "postprocess.json", json.dumps(done.report, indent=1) + "\n")
     else:
         config, state = read_safetensors(pretrained_generator(run))
     about = {
@@ -135,42 +126,31 @@ def _publish(run: Run) -> Path:
     return result(run)
 
 
-def finished(run: Run) -> Finished | None:
-    "What the newest GAN phase gave, finished as the schedule has it; None where none is done yet."
+def postprocessed(run: Run) -> Postprocessed | None:
+    "What the newest GAN phase gave, postprocessed as the schedule has it; None where none is done yet."
     if not (cycle := _last_gan(run)):
         return None
-    return finish(run, _generator_before(run, cycle), _gan(run, cycle).weights)
-
-
-def _gan(run: Run, cycle: int) -> Stage:
-    return run.stage(f"cycle-{cycle}/gan", cycle_recipe(run, cycle, "gan"))
+    return postprocess(run, _generator_before(run, cycle), run.gan_stage(cycle).weights)
 
 
 def _cycles(run: Run, stage: str) -> list[int]:
     "The cycles that a call with `stage` works on."
-    cycles = list(range(1, run.schedule.repeats + 1))
+    cycles = list(range(1, run.schedule.cycles + 1))
     if stage == "all":
         return cycles
-    return [next((c for c in cycles if not _gan(run, c).is_done), cycles[-1])]
+    return [next((c for c in cycles if not run.gan_stage(c).is_done), cycles[-1])]
 
 
 def _generator_before(run: Run, cycle: int) -> Path:
     "What a cycle starts from: the pretrained generator, or what the cycle before chose."
-    if cycle == 1:
-        return pretrained_generator(run)
-    return _require(_gan(run, cycle - 1), "gan").weights
+    return pretrained_generator(run) if cycle == 1 else _require(run.gan_stage(cycle - 1), "gan").weights
 
 
 def _critic_before(run: Run, cycle: int) -> Path | None:
-    return None if cycle == 1 else critic_after(_require(_gan(run, cycle - 1), "gan"))
-
-
-def _generated(run: Run, cycle: int) -> Path:
-    return _require(generate_stage(run, cycle), "generate").folder / "generated.bin"
-
-
-def _critic(run: Run, cycle: int) -> Path:
-    return _require(critic_stage(run, cycle, run.schedule.critic_stages[-1]), "critic").weights
+    if cycle == 1:
+        return None
+    _require(run.gan_stage(cycle - 1), "gan")
+    return critic_after(run, cycle - 1)
 
 
 def _require(stage: Stage, name: str) -> Stage:

@@ -1,57 +1,81 @@
-"""A run folder: which photos, which schedule, what is done, what the figures were."""
+"""A run folder: which photos, which settings, on which device. Its stages are in `stage`."""
 
 import json
-import logging
-import math
-import time
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from tensorboardX import SummaryWriter
+from torch import Tensor
 
-from .. import color
-from ..device import pick_device, pick_precision, tune_allocator
+from ..device import keep_freed_memory, pick_device, pick_precision
 from ..errors import UsageError
 from ..files import write_atomically
-from ..schedule import Networks, Schedule, preset
+from ..presets import preset
+from ..schedule import Augment, Schedule
 from ..sources import NoPhotos, list_sources, spread
-from .checkpoint import first_difference, load_checkpoint, save_checkpoint
-from .data import Pack, Sampler, Split, pack, step_generator
-from .errors import WrongCheckpoint
-from .grey import clean_grey
-from .start import content_hash, start_from, start_weights
+from . import distributed
+from .data import Pack, Split, pack
+from .degradation import grayscale_input
+from .fingerprints import cycle_fingerprint, encoder_fingerprint, generator_fingerprint
+from .init_from import init_networks, init_weights
+from .stage import Stage
 
-log = logging.getLogger(__name__)
 SCHEDULE, PHOTOS = "schedule.yaml", "photos.json"
 
 
-@dataclass
-class Run:
-    "Where a NoGAN run lives, with what, and on which device."
+class Settings(Protocol):
+    "What every training here has in its settings, NoGAN's schedule or a baseline's config."
 
-    folder: Path
-    schedule: Schedule
-    photos: tuple[Path, ...] = ()
-    device: torch.device | str = "auto"
-    precision: torch.dtype | str = "auto"
-    encoder_weights: Path | None = None
-    checkpoint_seconds: float = 120.0
-    cache: Path | None = None  # for packed photos; by default inside the run folder
-    packs: dict[int, Pack] = field(default_factory=dict, repr=False)
+    seed: int
+    augment: Augment
+    validation: float
 
-    def __post_init__(self):
-        self.folder = Path(self.folder)
-        self.device = pick_device(self.device)
+    def to_yaml(self) -> str: ...
+
+
+class RunFolder:
+    """A folder for the checkpoints, logs and result of one training, its photos, and the device.
+
+    Args:
+        folder: made when something is written.
+        settings: what is trained and how.
+        photos: folders of photos or tar archives.
+        device: auto, cpu, cuda, ...; with several processes `auto` is the GPU of this one.
+        precision: auto, float32 or bfloat16.
+        checkpoint_seconds: how often to save what a killed run goes on from.
+        cache: folder for packed photos that several runs share; by default it is inside the run folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        photos: Sequence[Path] = (),
+        device: torch.device | str = "auto",
+        precision: torch.dtype | str = "auto",
+        checkpoint_seconds: float = 120.0,
+        cache: Path | None = None,
+    ):
+        self.folder, self.settings, self.photos = Path(folder), settings, tuple(photos)
+        self.device = pick_device(distributed.local_device(str(device)))
+        distributed.start(self.device)
         if self.device.type == "cpu":
-            tune_allocator()
-        if isinstance(self.precision, str):
-            self.precision = pick_precision(self.device, self.precision)
+            keep_freed_memory()
+        self.precision = pick_precision(self.device, precision) if isinstance(precision, str) else precision
+        self.checkpoint_seconds, self.cache = checkpoint_seconds, cache
+        self.packs: dict[int, Pack] = {}
+
+    @property
+    def seed(self) -> int:
+        return self.settings.seed
+
+    @property
+    def description(self) -> str:
+        "The settings in Markdown."
+        return "```yaml\n" + self.settings.to_yaml() + "```"
 
     @cached_property
     def sources(self) -> list[Path]:
@@ -59,61 +83,76 @@ class Run:
             raise NoPhotos(f"no photos to train on: give --photos PATH once, {self.folder} will remember it")
         return list_sources(self.photos)
 
-    def keep(self) -> None:
-        "Write the schedule and the photos' place into the run folder."
-        write_atomically(self.folder / SCHEDULE, self.schedule.to_yaml())
+    def keep_photos(self) -> None:
+        "Write the photos' place into the run folder."
         if self.photos:
             write_atomically(self.folder / PHOTOS, json.dumps([str(p.resolve()) for p in self.photos]))
 
     def pack(self, size: int) -> Pack:
         "The photos, a little larger than crops of `size` need."
-        side = round(size * self.schedule.augment.zoom)
+        side = round(size * self.settings.augment.zoom)
         if side not in self.packs:
             place = self.cache or self.folder / "photos"
-            self.packs[side] = pack(self.sources, side, place, shared=self.cache is not None).to(self.device)
+            with distributed.main_first():
+                photos = pack(self.sources, side, place, shared=self.cache is not None)
+            self.packs[side] = photos.to(self.device)
         return self.packs[side]
 
     def split(self, photos: Pack) -> Split:
-        return Split.of(photos, self.schedule.validation)
+        return Split.of(photos, self.settings.validation)
 
-    def stage(self, name: str, recipe: dict[str, Any]) -> "Stage":
-        return Stage(self, name, recipe)
+    def stage(self, name: str, depends_on: dict[str, Any]) -> Stage:
+        return Stage(self, name, depends_on)
 
-    def fixed_batch(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def fixed_batch(self, size: int, count: int) -> tuple[Tensor, Tensor]:
         "A few validation photos, always the same, as `clean_pairs` gives them."
         members = self.split(self.pack(size)).valid
         return self.clean_pairs(members[spread(count, len(members))], size)
 
-    def clean_pairs(self, index: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        "The middles of some photos of a pack: normalised clean grey, truth in [0, 1], both (N, 3, size, size)."
-        truth = self.pack(size).crops(index, size, None, torch.Generator()).to(self.device)
-        return clean_grey(truth), truth
+    def clean_pairs(self, index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        "The middles of some photos of a pack: normalised grayscale input, target in [0, 1], both (N, 3, size, size)."
+        target = self.pack(size).crops(index, size, None, torch.Generator()).to(self.device)
+        return grayscale_input(target), target
 
 
-def read_logs(run_folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """What each stage recorded, a row for each step, in their order.
+class Run(RunFolder):
+    "The run folder of a NoGAN training. `encoder_weights` is a file of ImageNet weights, for use offline."
 
-    Where a stage went back, to a checkpoint or to its beginning, what it did from there counts.
-    """
-    path, stages = run_folder / "log.jsonl", {}
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            row = json.loads(line)
-        except ValueError:  # a kill cut it off
-            continue
-        rows = stages.setdefault(row["stage"], [])
-        if rows and rows[-1]["step"] == row["step"]:  # recorded in parts
-            rows[-1] |= row
-        else:
-            del rows[bisect_left(rows, row["step"], key=itemgetter("step")) :]
-            if row["step"]:  # 0 is but its beginning
-                rows.append(row)
-    return stages
+    def __init__(
+        self, folder: Path, schedule: Schedule, *args: Any, encoder_weights: Path | None = None, **kwargs: Any
+    ):
+        super().__init__(folder, schedule, *args, **kwargs)
+        self.schedule, self.encoder_weights = schedule, encoder_weights
 
+    def keep(self) -> None:
+        "Write the schedule and the photos' place into the run folder."
+        write_atomically(self.folder / SCHEDULE, self.schedule.to_yaml())
+        self.keep_photos()
 
-def read_log(run_folder: Path, stage: str) -> list[dict[str, Any]]:
-    "What one stage recorded, as `read_logs` has it."
-    return read_logs(run_folder).get(stage, [])
+    @property
+    def init_from(self) -> Path | None:
+        "The weights that training starts from instead of ImageNet's."
+        return init_weights(self.folder, self.schedule.networks)
+
+    def encoder_stage(self, i: int) -> Stage:
+        name = self.schedule.encoder_stages[i].name
+        return self.stage(f"encoder/{i + 1}-{name}", encoder_fingerprint(self.schedule, i))
+
+    def generator_stage(self, i: int) -> Stage:
+        name = self.schedule.generator_stages[i].name
+        return self.stage(f"generator/{i + 1}-{name}", generator_fingerprint(self.schedule, i, self.init_from))
+
+    def generate_stage(self, cycle: int) -> Stage:
+        return self._cycle_stage(cycle, "generate", "generate")
+
+    def critic_stage(self, cycle: int, name: str) -> Stage:
+        return self._cycle_stage(cycle, "critic", f"critic-{name}")
+
+    def gan_stage(self, cycle: int) -> Stage:
+        return self._cycle_stage(cycle, "gan", "gan")
+
+    def _cycle_stage(self, cycle: int, part: str, folder: str) -> Stage:
+        return self.stage(f"cycle-{cycle}/{folder}", cycle_fingerprint(self.schedule, cycle, part, self.init_from))
 
 
 def open_run(
@@ -121,17 +160,20 @@ def open_run(
     photos: Sequence[Path] = (),
     preset_name: str | None = None,
     changes: Sequence[str] = (),
-    repeats: int | None = None,
-    start: str = "",
-    **settings: Any,
+    cycles: int | None = None,
+    init_from: str = "",
+    **kwargs: Any,
 ) -> Run:
     """A run in `folder`: the schedule and photos that it remembers, or new ones.
 
-    `changes` are texts `field=value` for `Schedule.override`; `start` is a name or a file of weights to start from
-    instead of ImageNet's, whose network it then is; `settings` go to `Run`.
+    Args:
+        changes: texts `field=value` for `Schedule.override`.
+        cycles: of critic and GAN phase, instead of the schedule's.
+        init_from: a name or file of weights to start from instead of ImageNet's; the run trains their network.
+        kwargs: go to `Run`.
 
     Raises:
-        ValueError: unknown preset or field, or a preset or start other than the one that the run was begun with.
+        UsageError: unknown preset or field, or a preset or weights other than those that the run was begun with.
         BadWeights: there are no such weights to start from.
     """
     stored = folder / SCHEDULE
@@ -146,13 +188,13 @@ def open_run(
     if wrong := [change for change in changes if "=" not in change]:
         raise UsageError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance gan.lr=2e-5")
     fields = dict(change.split("=", 1) for change in changes)
-    start = fields.pop("networks.start", start)
+    init_from = fields.pop("networks.init_from", init_from)
     schedule = schedule.override(fields)
-    if start:
-        schedule = replace(schedule, networks=start_from(start, schedule.networks, folder))
-    if repeats is not None:
-        schedule = replace(schedule, repeats=repeats)
-    return Run(folder, schedule, remembered_photos(folder, photos), **settings)
+    if init_from:
+        schedule = replace(schedule, networks=init_networks(init_from, schedule.networks, folder))
+    if cycles is not None:
+        schedule = replace(schedule, cycles=cycles)
+    return Run(folder, schedule, remembered_photos(folder, photos), **kwargs)
 
 
 def remembered_photos(folder: Path, photos: Sequence[Path]) -> tuple[Path, ...]:
@@ -160,167 +202,3 @@ def remembered_photos(folder: Path, photos: Sequence[Path]) -> tuple[Path, ...]:
     if not photos and (folder / PHOTOS).exists():
         photos = [Path(p) for p in json.loads((folder / PHOTOS).read_text())]
     return tuple(photos)
-
-
-@dataclass
-class Stage:
-    """One stage's folder: checkpoint, result, log, TensorBoard events.
-
-    A stage is done when `done.json` is there; that and its checkpoint say by which recipe it was made.
-    """
-
-    run: Run
-    name: str
-    made_of: dict[str, Any]  # all that decides what the stage gives: parts of the schedule, numbers, texts
-    first_step: int | None = None  # that is still to do, where it is known
-    spent: float = 0.0  # seconds in earlier sittings
-    began: float = field(default_factory=time.monotonic)  # this sitting's work
-
-    @cached_property
-    def recipe(self) -> dict[str, Any]:
-        "`made_of` in plain types, as it is stored."
-        return json.loads(json.dumps(self.made_of, default=asdict))
-
-    @property
-    def folder(self) -> Path:
-        return self.run.folder / self.name
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
-
-    @property
-    def weights(self) -> Path:
-        return self.folder / "weights.safetensors"
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the stage was finished by this very recipe.
-
-        Raises:
-            WrongCheckpoint: it was finished, but by another recipe.
-        """
-        path = self.folder / "done.json"
-        if not path.exists():
-            return False
-        self.check(json.loads(path.read_text())["recipe"])
-        return True
-
-    def check(self, recipe: dict[str, Any]) -> None:
-        if difference := first_difference(recipe, self.made_of):
-            raise WrongCheckpoint(
-                f"{self.folder} was made by another schedule: {difference}. Go on with the schedule in "
-                f"{self.run.folder / 'schedule.yaml'}, give another --run, or delete that folder"
-            )
-
-    def save(self, **state: Any) -> None:
-        "Write the checkpoint: what the stage needs to go on, its recipe, and the seconds that it took until now."
-        save_checkpoint(self.checkpoint, {"recipe": self.recipe, "seconds": self.seconds} | state)
-
-    def resume(self) -> dict[str, Any]:
-        """What `save` was given; nothing where the stage begins.
-
-        Raises:
-            WrongCheckpoint: damaged, or made by another recipe.
-        """
-        saved = load_checkpoint(self.checkpoint) or {}
-        if saved:
-            self.check(saved["recipe"])
-            self.spent = saved.get("seconds", math.nan)  # checkpoints once had none
-        return saved
-
-    def begin(self) -> None:
-        "The preparations are over: the clock starts, and the log hears of it where there was no step before."
-        self.began = time.monotonic()
-        if not self.first_step:
-            self._log(0, {})
-
-    @property
-    def seconds(self) -> float:
-        "What the work on the stage took, over all its sittings, less what was done in vain before a kill."
-        return self.spent + time.monotonic() - self.began
-
-    def pace(self, presentations: int) -> dict[str, float]:
-        "The figures of work and speed that a stage is finished with."
-        speed = {"seconds": round(self.seconds, 1), "samples_per_second": round(presentations / self.seconds, 2)}
-        return {"presentations": presentations} | speed
-
-    def finish(self, **figures: Any) -> None:
-        "Mark as done; what was only for resuming goes."
-        write_atomically(self.folder / "done.json", json.dumps({"recipe": self.recipe, **figures}, indent=1))
-        self.checkpoint.unlink(missing_ok=True)
-        self.board.close()
-        log.info("%s: done %s", self.name, figures)
-
-    @cached_property
-    def board(self) -> SummaryWriter:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # TensorBoard forgets what a killed run recorded of steps that are done again now.
-        again = None if self.first_step is None else self.first_step + 1
-        writer = SummaryWriter(str(self.folder), purge_step=again)
-        writer.add_text("schedule", "```yaml\n" + self.run.schedule.to_yaml() + "```")
-        return writer
-
-    def record(self, step: int, figures: dict[str, float]) -> None:
-        "To TensorBoard and to `log.jsonl` of the run."
-        figures = {k: float(v) for k, v in figures.items()}
-        for name, value in figures.items():
-            self.board.add_scalar(name, value, step)
-        self._log(step, figures)
-
-    def _log(self, step: int, figures: dict[str, float]) -> None:
-        row = {"stage": self.name, "step": step, "time": round(time.time(), 1)} | figures
-        self.run.folder.mkdir(parents=True, exist_ok=True)
-        with (self.run.folder / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-
-    def seed(self, *place: str | int) -> torch.Generator:
-        return step_generator(self.run.schedule.seed, self.name, *place)
-
-    def sampler(self, photos: Pack, members: torch.Tensor, *place: str) -> Sampler:
-        "What chooses this stage's photos out of `members`; the log tells how many an epoch has of each source."
-        schedule = self.run.schedule
-        sampler = Sampler(members, photos.names, schedule.balance, schedule.seed, " ".join((self.name, *place)))
-        if schedule.balance != 1:
-            counts = ", ".join(f"{name or 'others'} {count}" for name, count in sampler.counts.items())
-            log.info("%s: photos of an epoch by source: %s", self.name, counts)
-        return sampler
-
-    def seed_globally(self, step: int) -> None:
-        "For what draws from torch's own generator: dropout, initial weights."
-        torch.manual_seed(int(torch.randint(2**31, (), generator=self.seed("global", step))))
-
-
-def picture_grid(grey: torch.Tensor, painted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    "Rows of grey, ours, truth: all (N, 3, S, S), the first two of ImageNet statistics -> (3, H, W) in [0, 1]."
-    from torchvision.utils import make_grid
-
-    rows = torch.cat([color.denormalize(grey), color.denormalize(painted), truth]).clamp(0, 1)
-    return make_grid(rows.cpu(), nrow=len(grey))
-
-
-def encoder_recipe(run: Run, upto: int) -> dict[str, Any]:
-    "All that decides what the encoder stages up to number `upto` give."
-    schedule = run.schedule
-    parts = {
-        k: getattr(schedule, k) for k in ("augment", "grey", "weight_decay", "clip", "validation", "balance", "seed")
-    }
-    return parts | {"encoder": schedule.networks.encoder, "stages": schedule.encoder_stages[: upto + 1]}
-
-
-def generator_recipe(run: Run, upto: int) -> dict[str, Any]:
-    "All that decides what the generator stages up to number `upto` give."
-    schedule = run.schedule
-    start = start_weights(run.folder, schedule.networks)
-    networks = replace(
-        schedule.networks,
-        start=content_hash(start) if start else "",
-        critic=Networks.critic,  # not theirs, nor are the next two
-        critic_backbone=Networks.critic_backbone,
-        critic_width=Networks.critic_width,
-    )
-    keys = ("loss", "augment", "grey", "weight_decay", "clip", "validation", "balance", "seed")
-    parts = {k: getattr(schedule, k) for k in keys}
-    if schedule.encoder_stages:  # runs without any were there before there were such stages
-        parts["encoder_stages"] = schedule.encoder_stages
-    return parts | {"networks": networks, "stages": schedule.generator_stages[: upto + 1]}

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..files import atomic_path
-from .run import read_log, read_logs
+from .log import read_log, read_logs
 
 CURVES = {
     "encoder's loss": ("encoder/loss",),
     "pixel loss": ("generator/pixel",),
-    "total variation": ("generator/variation",),
+    "total variation": ("generator/total_variation",),
     "feature loss": ("generator/feature_3", "generator/feature_4", "generator/feature_5"),
     "critic accuracy": ("critic/accuracy_real", "critic/accuracy_fake"),
     "GAN losses": ("critic/loss", "generator/adversarial"),
@@ -93,11 +93,14 @@ def _side_by_side(logs: Iterable[list[dict[str, float]]], name: str) -> tuple[li
     return x, y
 
 
-def verdict_map(logits: Tensor, size: int) -> Tensor:
-    """What the critic makes of each place of square pictures: logits (N, P) -> (N, 3, size, size) in [0, 1].
+def logit_map(logits: Tensor, size: int) -> Tensor:
+    """A critic's logits (N, P) of square pictures as a map of them, (N, 3, size, size) in [0, 1].
 
-    White where it is sure to see a photo, black where it is sure that this was generated.
+    White where it is sure to see a photo, black where it is sure that this was generated. The projected critic has a
+    square of logits for each of its four scales, of which this is the mean.
     """
-    side = round(logits.shape[1] ** 0.5)
-    chances = torch.sigmoid(logits.float()).view(-1, 1, side, side)
+    side = math.isqrt(logits.shape[1])
+    scales = 1 if side * side == logits.shape[1] else 4
+    side = math.isqrt(logits.shape[1] // scales)
+    chances = torch.sigmoid(logits.float()).view(-1, scales, side, side).mean(1, keepdim=True)
     return F.interpolate(chances, size, mode="nearest").expand(-1, 3, -1, -1)

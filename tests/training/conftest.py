@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from deoldify_lite.presets import preset
 from deoldify_lite.samples import sample_photos
-from deoldify_lite.schedule import preset
 from deoldify_lite.training.run import Run
 from helpers.shared import shared_folder
 from helpers.smoke import SMALL

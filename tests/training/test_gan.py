@@ -15,7 +15,7 @@ from deoldify_lite.modeling.critic import Critic
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm, plain_state
 from deoldify_lite.modeling.weights import save_weights
-from deoldify_lite.schedule import preset
+from deoldify_lite.presets import preset
 from deoldify_lite.training.checkpoint import first_difference, load_checkpoint, save_checkpoint
 from deoldify_lite.training.ema import Ema
 from deoldify_lite.training.errors import StageMissing, TrainingDiverged, TrainingError, WrongCheckpoint
@@ -199,7 +199,7 @@ def test_a_nan_in_pretraining_stops_as_well(run, monkeypatch):
 
 
 def run_longer(run: Run) -> Run:
-    run.schedule = run.schedule.override({"gan.share": "3"})
+    run.schedule = run.schedule.override({"gan.fraction": "3"})
     return run
 
 
@@ -249,7 +249,7 @@ def test_a_run_remembers_and_refuses_another_preset(tmp_path, photos):
     assert run.schedule.gan.lr == 3e-5
     run.keep()
     again = open_run(tmp_path, [], None, [], 4)
-    assert again.schedule.gan.lr == 3e-5 and again.schedule.repeats == 4 and again.photos == (photos.resolve(),)
+    assert again.schedule.gan.lr == 3e-5 and again.schedule.cycles == 4 and again.photos == (photos.resolve(),)
     with pytest.raises(ValueError, match="begun with preset 'smoke'"):
         open_run(tmp_path, [], "lite", [], None)
     with pytest.raises(ValueError, match="FIELD=VALUE"):

@@ -12,7 +12,7 @@ from deoldify_lite.schedule import Loss
 from deoldify_lite.training.inflection import Scorer, choose, draw_curve
 from deoldify_lite.training.learner import feature_loss
 from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss
-from deoldify_lite.training.rarity import boxes, colour_weights
+from deoldify_lite.training.rebalancing import bin_weights
 from deoldify_lite.training.stages import generator_learner
 
 UNTRAINED = Loss(network="untrained", pixel=1.0, features=(1.0, 1.0, 1.0))
@@ -51,7 +51,7 @@ def test_vivid_counts_colourful_pixels_for_more():
     left[..., :4], right[..., 4:] = 0.1, 0.1
     truth = color.normalize(truth)
     for vivid, expected in ((0.0, 1.0), (2.0, None)):
-        loss = FeatureLoss(Loss(network="untrained", features=(), vivid=vivid))
+        loss = FeatureLoss(Loss(network="untrained", features=(), chroma_weight=vivid))
         ratio = float(loss(truth + left, truth) / loss(truth + right, truth))
         assert ratio == pytest.approx(expected) if expected else ratio > 2
 
@@ -65,7 +65,9 @@ def test_variation_is_the_price_of_blotches_whatever_the_luma():
 
     def variation(painted, factor=1.0):
         pictures = color.normalize(painted), color.normalize(grey)
-        with_it, without = (FeatureLoss(Loss(network="untrained", features=(), variation=v)) for v in (factor, 0.0))
+        with_it, without = (
+            FeatureLoss(Loss(network="untrained", features=(), total_variation=v)) for v in (factor, 0.0)
+        )
         return float(with_it(*pictures) - without(*pictures))
 
     assert variation(grey) == pytest.approx(0, abs=1e-6)
@@ -76,11 +78,13 @@ def test_variation_is_the_price_of_blotches_whatever_the_luma():
 
 def test_a_stage_can_ask_for_more_vivid_colours(run):
     """Its factor multiplies the schedule's own weight, in its Learner's loss and nowhere else."""
-    stages = [replace(stage, vivid=3.0) for stage in run.schedule.generator_stages[:1]]
-    run.schedule = replace(run.schedule, loss=replace(run.schedule.loss, vivid=2.0), generator_stages=tuple(stages))
+    stages = [replace(stage, chroma_weight=3.0) for stage in run.schedule.generator_stages[:1]]
+    run.schedule = replace(
+        run.schedule, loss=replace(run.schedule.loss, chroma_weight=2.0), generator_stages=tuple(stages)
+    )
     run.keep()
-    assert generator_learner(run, 0).loss_func.loss.loss.vivid == 6.0
-    assert feature_loss(run, 32).loss.loss.vivid == 2.0
+    assert generator_learner(run, 0).loss_func.loss.loss.chroma_weight == 6.0
+    assert feature_loss(run, 32).loss.loss.chroma_weight == 2.0
 
 
 def test_gan_losses_are_what_they_should_be_at_the_ends():
@@ -92,13 +96,13 @@ def test_gan_losses_are_what_they_should_be_at_the_ends():
 
 
 def test_best_step_by_the_rule():
-    first = {"step": 0, "colourfulness": 20, "colourfulness_gap": 20.0, "lpips": 0.2, "feature_distance": 4.0}
-    better = first | {"step": 100, "colourfulness_gap": 10.0}
-    loud = first | {"step": 200, "colourfulness_gap": 5.0, "lpips": 0.4, "feature_distance": 9.0}
+    first = {"step": 0, "colourfulness": 20, "colorfulness_gap": 20.0, "lpips": 0.2, "feature_distance": 4.0}
+    better = first | {"step": 100, "colorfulness_gap": 10.0}
+    loud = first | {"step": 200, "colorfulness_gap": 5.0, "lpips": 0.4, "feature_distance": 9.0}
     assert choose([first, better, loud]) == 1
     assert choose([first, loud]) == 0
     assert choose([first, dict(first, step=100)]) == 0, "of equals the earlier"
-    assert choose([{"step": 0, "colourfulness_gap": 0.0}, {"step": 1, "colourfulness_gap": 0.5}]) == 0
+    assert choose([{"step": 0, "colorfulness_gap": 0.0}, {"step": 1, "colorfulness_gap": 0.5}]) == 0
 
 
 def test_scorer_likes_the_truth_and_sees_dullness(tmp_path):
@@ -106,8 +110,8 @@ def test_scorer_likes_the_truth_and_sees_dullness(tmp_path):
     scorer = Scorer(color.normalize(truth), truth, untrained=True, batch=4)
     perfect = scorer(lambda grey, part: color.normalize(part))
     dull = scorer(lambda grey, part: color.normalize(color.luma(part).expand_as(part)))
-    assert perfect["colourfulness_gap"] < 1e-3 and perfect["feature_distance"] < 1e-4
-    assert dull["colourfulness_gap"] > 10 and dull["feature_distance"] > perfect["feature_distance"]
+    assert perfect["colorfulness_gap"] < 1e-3 and perfect["feature_distance"] < 1e-4
+    assert dull["colorfulness_gap"] > 10 and dull["feature_distance"] > perfect["feature_distance"]
     draw_curve([{"step": 0, **dull}, {"step": 5, **perfect}], 5, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
@@ -121,7 +125,7 @@ def test_untrained_features_are_the_same_each_time():
 
 
 def test_smooth_l1_is_squared_near_the_truth_and_straight_beyond():
-    loss = FeatureLoss(Loss(network="untrained", features=(), smooth=0.5))
+    loss = FeatureLoss(Loss(network="untrained", features=(), smooth_l1=0.5))
     truth = torch.zeros(1, 3, 8, 8)
     assert float(loss(truth + 0.1, truth)) == pytest.approx(0.1**2 / (2 * 0.5))
     assert float(loss(truth + 2, truth)) == pytest.approx(2 - 0.25)
@@ -129,13 +133,13 @@ def test_smooth_l1_is_squared_near_the_truth_and_straight_beyond():
 
 def test_rare_colours_count_for_more(run):
     """By the training photos: on average over their pixels each counts once."""
-    weights = colour_weights(run, 32)
-    grey, violet = boxes(torch.tensor([[[[0.0, 0.25]], [[0.0, 0.25]]]])).flatten().tolist()
+    weights = bin_weights(run, 32)
+    grey, violet = color_bins(torch.tensor([[[[0.0, 0.25]], [[0.0, 0.25]]]])).flatten().tolist()
     assert weights.flatten()[violet] > 2 * weights.flatten()[grey]
     photos = run.pack(32)
     members = run.split(photos).train
     cbcr = color.chroma(photos.crops(members, 32, None, torch.Generator()))
-    assert float(weights.flatten()[boxes(cbcr)].mean()) == pytest.approx(1, rel=1e-4)
+    assert float(weights.flatten()[color_bins(cbcr)].mean()) == pytest.approx(1, rel=1e-4)
 
 
 def test_rebalancing_is_a_switch_of_the_schedule(run):

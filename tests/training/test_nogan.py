@@ -49,7 +49,7 @@ def finished(tmp_path_factory, photos) -> Path:
     """A run folder in which every stage ran, each by its own call, two cycles."""
     folder = tmp_path_factory.mktemp("nogan") / "run"
     for stage in ("generator", "generate", "critic", "gan", "all"):
-        result = CliRunner().invoke(program, ["nogan", *command(folder, photos, "--stage", stage, "--repeats", "2")])
+        result = CliRunner().invoke(program, ["nogan", *command(folder, photos, "--stage", stage, "--cycles", "2")])
         assert result.exit_code == 0, result.output
         assert str(folder / "generator.safetensors") in result.output
     return folder
@@ -168,7 +168,7 @@ def kill_when(arguments: list[str], ready, seconds: float = 120) -> bool:
 def test_killed_runs_end_with_the_same_bits(tmp_path, photos):
     """SIGKILL in the generator's stage, while a checkpoint is being written, and in the GAN phase: the same command
     goes on, and ends with weights bit-identical to those of a run that was never killed."""
-    longer = ("--checkpoint-seconds", "0", "--set=generator_stages.b.epochs=3", "--set=gan.share=2")
+    longer = ("--checkpoint-seconds", "0", "--set=generator_stages.b.epochs=3", "--set=gan.fraction=2")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run = [sys.executable, str(SCRIPT), *command(whole, photos, *longer)]
     subprocess.run(run, check=True, capture_output=True)

@@ -68,7 +68,7 @@ def test_the_seconds_of_a_stage_are_those_of_all_its_sittings(run, now):
     now[0] += 5
     second.begin()
     now[0] += 10
-    assert second.pace(80) == {"presentations": 80, "seconds": 40.0, "samples_per_second": 2.0}
+    assert second.throughput(80) == {"samples_seen": 80, "seconds": 40.0, "samples_per_second": 2.0}
     assert (run.folder / "log.jsonl").read_text().count('"step": 0') == 1, "it began once"
     with pytest.raises(WrongCheckpoint, match="lr was 1 and is now 2"):
         run.stage("a", {"lr": 2}).resume()
@@ -80,5 +80,5 @@ def test_a_checkpoint_from_before_there_were_seconds_resumes_and_claims_none(run
     save_checkpoint(stage.checkpoint, {"recipe": stage.recipe, "step": 3})
     stage.first_step = stage.resume()["step"]
     stage.begin()
-    pace = stage.pace(80)
+    pace = stage.throughput(80)
     assert all(math.isnan(pace[figure]) for figure in ("seconds", "samples_per_second"))

@@ -12,7 +12,7 @@ from PIL import Image
 from deoldify_lite.training.errors import TrainingDiverged
 from deoldify_lite.training.learner import LossInPrecision
 from deoldify_lite.training.nogan import run_nogan
-from deoldify_lite.training.show import _side_by_side, draw_curves, plot_log, show_rows, verdict_map
+from deoldify_lite.training.show import _side_by_side, draw_curves, logit_map, plot_log, show_rows
 from deoldify_lite.training.stages import critic_learner, generator_learner
 
 plt.switch_backend("agg")
@@ -179,6 +179,6 @@ def test_rows_of_pictures_in_order():
 
 def test_verdicts_lie_where_the_patches_do():
     logits = torch.tensor([[-9.0, 9.0, 0.0, 9.0]])
-    found = verdict_map(logits, 8)[0, 0]
+    found = logit_map(logits, 8)[0, 0]
     assert found.shape == (8, 8)
     assert found[0, 0] < 0.01 and found[0, 7] > 0.99 and found[7, 0] == 0.5

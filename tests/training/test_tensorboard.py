@@ -26,10 +26,10 @@ def read(run: Run, stage: str):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, photos) -> Run:
     """A run through all stages, with GAN phase long enough for three scores."""
-    from deoldify_lite.schedule import preset
+    from deoldify_lite.presets import preset
     from helpers.smoke import SMALL
 
-    schedule = preset("smoke").override(SMALL | {"gan.share": "1.5"})
+    schedule = preset("smoke").override(SMALL | {"gan.fraction": "1.5"})
     run = Run(tmp_path_factory.mktemp("tensorboard") / "run", schedule, (photos,), device="cpu")
     run_nogan(run)
     return run
@@ -97,7 +97,7 @@ def picture(event) -> np.ndarray:
 @pytest.mark.parametrize("stage", [GENERATOR, "cycle-1/generate", CRITIC, GAN])
 def test_grids_of_grey_ours_and_truth(finished, stage):
     """Three rows: the first without colour, the last with the most; the same photos each time."""
-    found = [picture(event) for event in read(finished, stage).Images("grey_ours_truth")]
+    found = [picture(event) for event in read(finished, stage).Images("input_prediction_target")]
     assert found
     for grid in found:
         colour = [(row.max(-1) - row.min(-1)).mean() for row in np.array_split(grid, 3)]
@@ -117,12 +117,12 @@ def test_a_grid_every_200_steps(run, monkeypatch):
 
 
 def test_verdicts_of_the_critic(finished):
-    assert read(finished, CRITIC).Images("verdicts_ours_truth")
+    assert read(finished, CRITIC).Images("logits_prediction_target")
 
 
 def test_the_inflection_curve(finished):
     events = read(finished, GAN)
-    steps = [e.step for e in events.Scalars("inflection/colourfulness_gap")]
+    steps = [e.step for e in events.Scalars("inflection/colorfulness_gap")]
     assert steps == [row["step"] for row in json.loads((finished.folder / GAN / "inflection.json").read_text())["rows"]]
     assert len(steps) >= 3
     assert "inflection/feature_distance" in events.Tags()["scalars"]
@@ -140,7 +140,7 @@ def test_steps_done_again_after_a_kill_are_shown_once(run):
     stage = run.stage("twice", {})
     for step in range(1, 7):
         stage.record(step, {"loss": step})
-    stage.board.close()
+    stage.tracker.writer.close()
     time.sleep(1.1)  # files of events are named by the second
     again = run.stage("twice", {})
     again.first_step = 3  # three are in the checkpoint

@@ -10,7 +10,7 @@ from deoldify_lite.cli import program
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm
 from deoldify_lite.modeling.weights import BadWeights, load_generator, save_weights
-from deoldify_lite.schedule import preset
+from deoldify_lite.presets import preset
 from deoldify_lite.training.errors import WrongCheckpoint
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.run import Run, open_run
@@ -29,7 +29,7 @@ def weights(tmp_path):
 
 
 def open_small(folder, photos, start="", **settings) -> Run:
-    small = ["generator_stages=[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]", "gan.share=0.3"]
+    small = ["generator_stages=[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]", "gan.fraction=0.3"]
     return open_run(folder, [photos], "smoke", small, start=str(start), device="cpu", **settings)
 
 
@@ -56,7 +56,7 @@ def test_a_run_goes_on_whatever_becomes_of_the_file(tmp_path, photos, weights):
     with pytest.raises(ValueError, match="was begun from other weights than"):
         open_small(tmp_path / "run", photos, weights)
     with pytest.raises(ValueError, match="was begun from other weights than"):
-        open_run(tmp_path / "run", changes=[f"networks.start={weights}"])
+        open_run(tmp_path / "run", changes=[f"networks.init_from={weights}"])
     weights.unlink()
     assert run_nogan(open_small(tmp_path / "run", photos)) == tmp_path / "run/generator.safetensors"
 
@@ -85,15 +85,15 @@ def test_deoldifys_weights_do_as_well(tmp_path):
 def test_the_command(tmp_path, photos, weights):
     command = ["nogan", "--preset", "smoke", "--photos", str(photos), "--run", str(tmp_path / "run"), "--device", "cpu"]
     one = "--set=generator_stages=[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]"
-    result = CliRunner().invoke(program, [*command, one, "--start", str(weights), "--stage", "generator"])
+    result = CliRunner().invoke(program, [*command, one, "--init-from", str(weights), "--stage", "generator"])
     assert result.exit_code == 0, result.output
     assert load_generator(tmp_path / "run/generator.safetensors").config["encoder"] == "test_efficientnet"
 
     command[command.index("--run") + 1] = str(tmp_path / "other")
-    result = CliRunner().invoke(program, [*command, "--start", "nowhere.safetensors"])
+    result = CliRunner().invoke(program, [*command, "--init-from", "nowhere.safetensors"])
     assert result.exit_code == 3 and "'nowhere.safetensors': no such file" in result.output
     (tmp_path / "text.safetensors").write_text("no weights")
-    result = CliRunner().invoke(program, [*command, "--start", str(tmp_path / "text.safetensors")])
+    result = CliRunner().invoke(program, [*command, "--init-from", str(tmp_path / "text.safetensors")])
     assert result.exit_code == 3 and "not a safetensors file" in result.output
 
 
@@ -119,7 +119,7 @@ def test_frozen_statistics_stay_and_all_else_learns(tmp_path, photos, weights):
 
 def test_the_finetune_preset_fits_the_weights_that_it_starts_from():
     networks = preset("finetune").networks
-    config = load_generator(networks.start).config
+    config = load_generator(networks.init_from).config
     assert config == build_generator(networks.generator, networks.encoder).config
 
 
@@ -130,4 +130,4 @@ def test_finetuning_is_gentler_than_training():
     assert max(s.lr for s in few.generator_stages) < min(rates) and few.gan.lr <= many.gan.lr
     photos = 50 * (1 - few.validation)
     assert sum(s.epochs * photos / s.batch for s in few.generator_stages) > 50
-    assert photos * few.gan.share / few.gan.batch >= 5
+    assert photos * few.gan.fraction / few.gan.batch >= 5

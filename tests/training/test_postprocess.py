@@ -12,15 +12,15 @@ from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator, read_safetensors, save_weights
 from deoldify_lite.schedule import Finish
 from deoldify_lite.sources import spread
-from deoldify_lite.training.finish import LOUDEST, blend, check, finish
-from deoldify_lite.training.grey import clean_grey
+from deoldify_lite.training.degradation import grayscale_input
 from deoldify_lite.training.nogan import run_nogan
+from deoldify_lite.training.postprocess import LARGEST_GAIN, blend, check, finish
 
 
 def generator(seed: int, head: float = 1.0) -> torch.nn.Module:
     torch.manual_seed(seed)
     network = build_generator("lite", "test_efficientnet").eval()
-    network.scale_colours(head)
+    network.scale_chroma(head)
     return network
 
 
@@ -70,7 +70,7 @@ def test_batch_norms_are_measured_again(run, two):
     norm.register_forward_hook(lambda module, inputs, output: seen.append(output - module.bias[:, None, None]))
     truth = photos.crops(members[spread(count, len(members))], size, None, torch.Generator())
     with torch.inference_mode():
-        renewed.chroma(clean_grey(truth))
+        renewed.chroma(grayscale_input(truth))
     spread_by = seen[0].transpose(0, 1).flatten(1)
     assert spread_by.mean(1).abs().max() < 1e-3
     assert spread_by.std(1).sub(norm.weight).abs().median() < 0.05
@@ -87,16 +87,16 @@ def test_colours_are_brought_up_to_a_share_of_real_ones(run, two):
 
     plain = colour(load_generator(two[1]))
     share = 1.2 * plain / float(colorfulness(truth).mean())
-    louder, report = finished(run, two, colourfulness=share)
-    assert 1 < report["gain"] < LOUDEST
-    assert colour(louder) == pytest.approx(1.2 * plain, rel=0.01)
-    assert report["colourfulness"] == pytest.approx(colour(louder), rel=1e-3)
+    calibrate_saturation, report = finished(run, two, colourfulness=share)
+    assert 1 < report["gain"] < LARGEST_GAIN
+    assert colour(calibrate_saturation) == pytest.approx(1.2 * plain, rel=0.01)
+    assert report["colourfulness"] == pytest.approx(colour(calibrate_saturation), rel=1e-3)
 
 
-def test_colours_are_never_made_duller_nor_louder_than_the_limit(run, two):
+def test_colours_are_never_made_duller_nor_calibrate_saturation_than_the_limit(run, two):
     save_weights(generator(1, head=0.01), two[1])
     _, report = finished(run, two, colourfulness=0.9)
-    assert report["gain"] == pytest.approx(LOUDEST, abs=0.01)
+    assert report["gain"] == pytest.approx(LARGEST_GAIN, abs=0.01)
     save_weights(generator(1, head=50.0), two[1])
     _, report = finished(run, two, colourfulness=0.01)
     assert report["gain"] == 1.0
@@ -105,9 +105,9 @@ def test_colours_are_never_made_duller_nor_louder_than_the_limit(run, two):
 @pytest.mark.parametrize(
     ("spec", "network", "message"),
     [
-        ({"blend": 1.5}, "lite", "finish.blend is a share"),
-        ({"colourfulness": -0.1}, "lite", "finish.colourfulness is a share"),
-        ({"statistics": -1}, "lite", "finish.statistics is a number of photos"),
+        ({"blend": 1.5}, "lite", "postprocess.interpolation is a share"),
+        ({"colourfulness": -0.1}, "lite", "postprocess.colorfulness is a share"),
+        ({"statistics": -1}, "lite", "postprocess.batchnorm_photos is a number of photos"),
         ({"colourfulness": 0.7}, "lite-rgb", "not for lite-rgb"),
     ],
 )

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from deoldify_lite.cli import program
 from deoldify_lite.modeling.encoders import build_encoder
 from deoldify_lite.modeling.weights import read_safetensors
-from deoldify_lite.schedule import preset
-from deoldify_lite.training.encoder import Hints, Student, encoder_learner, pretrain_encoder
+from deoldify_lite.presets import preset
+from deoldify_lite.training.distillation import Hints, Student, encoder_learner, pretrain_encoder
 from deoldify_lite.training.errors import StageMissing
 from deoldify_lite.training.run import Run
 from deoldify_lite.training.stages import trainable_generator

@@ -9,11 +9,11 @@ from PIL import Image
 
 from deoldify_lite import color
 from deoldify_lite.samples import sample_photos
-from deoldify_lite.schedule import GreyVariety
+from deoldify_lite.schedule import Degradation
 from deoldify_lite.training.data import step_generator
-from deoldify_lite.training.grey import clean_grey, make_grey
+from deoldify_lite.training.degradation import degrade, grayscale_input
 
-KINDS = [f.name for f in dataclasses.fields(GreyVariety) if f.name != "probability"]
+KINDS = [f.name for f in dataclasses.fields(Degradation) if f.name != "probability"]
 NOTHING = dict.fromkeys(KINDS, 0.0)
 
 
@@ -24,9 +24,9 @@ def photos() -> torch.Tensor:
     return torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 255
 
 
-def test_clean_grey_is_pillows(photos):
+def test_grayscale_input_is_pillows(photos):
     """What training calls grey is what the colorizer feeds: Pillow's L, in three equal normalised channels."""
-    ours = color.denormalize(clean_grey(photos)) * 255
+    ours = color.denormalize(grayscale_input(photos)) * 255
     image = Image.fromarray((photos[0].permute(1, 2, 0) * 255).round().byte().numpy())
     assert np.abs(ours[0, 0].numpy() - np.asarray(image.convert("L"), float)).max() <= 0.51
     assert torch.allclose(ours[:, 0], ours[:, 1], atol=1e-3) and torch.allclose(ours[:, 0], ours[:, 2], atol=1e-3)
@@ -34,16 +34,16 @@ def test_clean_grey_is_pillows(photos):
 
 def test_no_damage_is_clean(photos):
     assert torch.allclose(
-        make_grey(photos, GreyVariety(probability=0), step_generator(0)), clean_grey(photos), atol=2e-2
+        degrade(photos, Degradation(probability=0), step_generator(0)), grayscale_input(photos), atol=2e-2
     )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_damage_shows_and_spares_some(photos, kind):
     """Each kind alone changes some photos of a batch and leaves others alone; all stay grey and in range."""
-    variety = GreyVariety(**NOTHING | {"probability": 1.0, kind: getattr(GreyVariety(), kind)})
-    grey = color.denormalize(make_grey(photos, variety, step_generator(0, kind)))
-    change = (grey - color.denormalize(clean_grey(photos))).abs().amax((1, 2, 3))
+    variety = Degradation(**NOTHING | {"probability": 1.0, kind: getattr(Degradation(), kind)})
+    grey = color.denormalize(degrade(photos, variety, step_generator(0, kind)))
+    change = (grey - color.denormalize(grayscale_input(photos))).abs().amax((1, 2, 3))
     assert (change > 0.02).any(), "no photo shows it"
     assert (change < 0.01).any(), "every photo has it"
     assert grey.min() > -1e-5 and grey.max() < 1 + 1e-5
@@ -52,8 +52,8 @@ def test_each_damage_shows_and_spares_some(photos, kind):
 
 def test_blur_blurs_and_jpeg_makes_blocks(photos):
     def one(kind: str) -> torch.Tensor:
-        variety = GreyVariety(**NOTHING | {"probability": 1.0, kind: 3.0 if kind == "blur" else 0.5})
-        return color.denormalize(make_grey(photos, variety, step_generator(3)))[:, :1]
+        variety = Degradation(**NOTHING | {"probability": 1.0, kind: 3.0 if kind == "blur" else 0.5})
+        return color.denormalize(degrade(photos, variety, step_generator(3)))[:, :1]
 
     clean = color.luma(photos)
     rough = (clean.diff(dim=-1).abs().mean((1, 2, 3)), one("blur").diff(dim=-1).abs().mean((1, 2, 3)))
@@ -63,7 +63,7 @@ def test_blur_blurs_and_jpeg_makes_blocks(photos):
 
 
 def test_damage_hangs_on_the_generator_alone(photos):
-    variety = GreyVariety(probability=0.7)
-    first = make_grey(photos, variety, step_generator(0, 5))
-    assert torch.equal(first, make_grey(photos, variety, step_generator(0, 5)))
-    assert not torch.equal(first, make_grey(photos, variety, step_generator(0, 6)))
+    variety = Degradation(probability=0.7)
+    first = degrade(photos, variety, step_generator(0, 5))
+    assert torch.equal(first, degrade(photos, variety, step_generator(0, 5)))
+    assert not torch.equal(first, degrade(photos, variety, step_generator(0, 6)))

@@ -1,7 +1,7 @@
-"""Grey from colour, for training: the one place where the network's input is made.
+"""The grayscale input of training: a clean conversion, or one degraded as old photos are.
 
-A clean conversion is what the colorizer sees at its best. Real prints are unlike it: film that is blind to red, faded
-blacks, grain, soft focus, JPEG, dark corners. `make_grey` does such things to the input alone; the truth stays clean.
+Film that is blind to red, faded blacks, grain, soft focus, JPEG, dark corners: `degrade` does such things to the input
+alone; the target stays clean.
 """
 
 import math
@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import color
-from ..schedule import GreyVariety
+from ..schedule import Degradation
 
 
-def make_grey(rgb: Tensor, variety: GreyVariety, generator: torch.Generator) -> Tensor:
-    """Normalised grey pictures (N, 3, H, W), three equal channels, of colour ones in [0, 1].
+def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -> Tensor:
+    """Normalised grayscale pictures (N, 3, H, W), three equal channels, of colour ones in [0, 1].
 
     All randomness comes from `generator` (on the CPU), one draw of each kind a photo whether it is used or not, so
     that one photo's damage does not depend on another's.
@@ -23,25 +23,25 @@ def make_grey(rgb: Tensor, variety: GreyVariety, generator: torch.Generator) -> 
     n = len(rgb)
     draw = torch.rand(12, n, generator=generator)
     noise = torch.randn(n, 1, *rgb.shape[-2:], generator=generator).to(rgb.device)
-    damaged = draw[0] < variety.probability
+    damaged = draw[0] < degradation.probability
     # Each kind of damage leaves half of the damaged photos alone; on the others it has any strength up to the most.
     strengths = ((draw[1:9] * 2 - 1).clamp(min=0) * damaged).to(rgb.device)
     film, gamma, contrast, fade, grain, blur, jpeg, vignette = (s.view(n, 1, 1, 1) for s in strengths)
     sign = torch.where(draw[9] < 0.5, -1.0, 1.0).to(rgb.device).view(n, 1, 1, 1)
 
-    y = _film_luma(rgb, film * variety.film, draw[9:12])
-    y = y.clamp(1e-3, 1) ** torch.exp(sign * gamma * variety.gamma)
-    y = (y - 0.5) * (1 + sign * contrast * variety.contrast) + 0.5
-    y = y * (1 - fade * variety.fade * 1.5) + fade * variety.fade
-    y = y * (1 - vignette * variety.vignette * _corner_distance(y))
-    y = _blurred(y, blur * variety.blur)
-    y = (y + noise * grain * variety.grain).clamp(0, 1)
-    y = _jpeg(y, jpeg * variety.jpeg)
+    y = _film_luma(rgb, film * degradation.film, draw[9:12])
+    y = y.clamp(1e-3, 1) ** torch.exp(sign * gamma * degradation.gamma)
+    y = (y - 0.5) * (1 + sign * contrast * degradation.contrast) + 0.5
+    y = y * (1 - fade * degradation.fade * 1.5) + fade * degradation.fade
+    y = y * (1 - vignette * degradation.vignette * _corner_distance(y))
+    y = _blurred(y, blur * degradation.blur)
+    y = (y + noise * grain * degradation.grain).clamp(0, 1)
+    y = _jpeg(y, jpeg * degradation.jpeg)
     return color.normalize(y.clamp(0, 1).expand(-1, 3, -1, -1))
 
 
-def clean_grey(rgb: Tensor) -> Tensor:
-    "Normalised grey pictures (N, 3, H, W) as the colorizer makes them."
+def grayscale_input(rgb: Tensor) -> Tensor:
+    "The normalised input (N, 3, H, W) of pictures (N, 3, H, W) in [0, 1], as the colorizer makes it."
     return color.normalize(color.luma(rgb).expand(-1, 3, -1, -1))
 
 

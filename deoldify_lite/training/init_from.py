@@ -1,0 +1,57 @@
+"""Training that goes on from existing weights instead of ImageNet's: `networks.init_from` of the schedule.
+
+The run keeps a copy of those weights, so that it goes on to the same result whatever becomes of the file that was
+named. The copy's hash is part of every fingerprint.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import UsageError
+from ..files import sha256, write_atomically
+from ..modeling.weights import BadWeights, find_weights, load_generator
+from ..schedule import Networks
+
+NAME = "init_from"
+
+
+def init_networks(weights: str, networks: Networks, folder: Path) -> Networks:
+    """`networks` for a run in `folder` that starts from `weights`, a name or a file: the generator is theirs.
+
+    What a file does not say, such as the padding of one that was saved before there was a choice, stays the schedule's.
+
+    Raises:
+        BadWeights: no such weights, or not of a generator that can be trained here.
+        UsageError: the run was begun from other weights.
+    """
+    path, kept = find_weights(weights), _copy(folder)
+    if kept and sha256(kept) != sha256(path):
+        raise UsageError(
+            f"{folder} was begun from other weights than {weights} holds now: to go on name none, or give another --run"
+        )
+    config = {"encoder": "", "attention": True} | load_generator(path).config
+    try:
+        return replace(networks, init_from=weights, generator=config.pop("architecture"), **config)
+    except TypeError as error:
+        raise BadWeights(f"{weights}: not a generator that NoGAN trains") from error
+
+
+def init_weights(folder: Path, networks: Networks) -> Path | None:
+    """What the run in `folder` starts from, its own copy where there is one; None when that is ImageNet's weights.
+
+    Raises:
+        BadWeights: they are not there.
+    """
+    return (_copy(folder) or find_weights(networks.init_from)) if networks.init_from else None
+
+
+def keep_init_weights(folder: Path, networks: Networks) -> None:
+    "Copy the weights to start from into the run folder, once."
+    weights = init_weights(folder, networks)
+    if weights and not _copy(folder):
+        write_atomically(folder / f"{NAME}{weights.suffix}", weights.read_bytes())
+
+
+def _copy(folder: Path) -> Path | None:
+    "The run folder's copy of the weights that it was begun from."
+    return next(folder.glob(f"{NAME}.*"), None)

@@ -1,0 +1,138 @@
+"""What is done to the generator that the GAN phase gives: postprocessing, all of it off by default.
+
+- Interpolate between the weights before the phase and after it (Wortsman et al. 2022, arXiv:2109.01903): the phase is
+  short and noisy, and part of the way keeps much of its variety and few of its mistakes.
+- Recompute the statistics of the decoder's BatchNorm, which interpolated weights do not fit (Izmailov et al. 2018,
+  arXiv:1803.05407).
+- Calibrate the saturation, so that predictions are as colourful as a set fraction of real photos.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .. import color
+from ..errors import UsageError
+from ..metrics.image import colorfulness
+from ..modeling.generator import build_generator
+from ..modeling.weights import load_strictly, read_safetensors
+from ..schedule import Schedule
+from ..sources import spread
+from .batches import channels_last
+from .run import Run
+
+log = logging.getLogger(__name__)
+LARGEST_GAIN = 1.6  # of the chroma: beyond, mistakes are too visible
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Postprocessed:
+    "A generator's config and weights, and a report of what was done to them."
+
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+    report: dict[str, Any]
+
+
+def postprocess(run: Run, before: Path, after: Path) -> Postprocessed:
+    "The generator made of the weights `before` and `after` the GAN phase."
+    spec = run.schedule.postprocess
+    config, state = read_safetensors(after)
+    if spec.interpolation != 1:
+        state = interpolate(read_safetensors(before)[1], state, spec.interpolation)
+    report = {"from": str(after.relative_to(run.folder)), "interpolation": spec.interpolation}
+    if spec.batchnorm_photos or spec.colorfulness:
+        generator = build_generator(**config)
+        load_strictly(generator, state, after)
+        generator = generator.to(run.device, memory_format=torch.channels_last).eval()
+        if spec.batchnorm_photos:
+            report["batchnorm_photos"] = recompute_batchnorm(run, generator)
+        if spec.colorfulness:
+            report |= calibrate_saturation(run, generator)
+        state = generator.state_dict()
+    log.info("postprocess: %s", report)
+    return Postprocessed(config, state, report)
+
+
+def check(schedule: Schedule) -> None:
+    """Refuse what cannot be done, before anything is trained.
+
+    Raises:
+        UsageError: a value out of range, or saturation to be calibrated of a generator that predicts whole pictures.
+    """
+    spec, generator = schedule.postprocess, schedule.networks.generator
+    for name in ("interpolation", "colorfulness"):
+        if not 0 <= (value := getattr(spec, name)) <= 1:
+            raise UsageError(f"postprocess.{name} is a fraction, from 0 to 1, not {value:g}")
+    if spec.batchnorm_photos < 0:
+        raise UsageError(f"postprocess.batchnorm_photos is a number of photos, not {spec.batchnorm_photos}")
+    if spec.colorfulness and generator != "lite":
+        raise UsageError(f"postprocess.colorfulness is for lite, which predicts chroma, not {generator}; set it to 0")
+
+
+def interpolate(before: dict[str, Tensor], after: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:
+    "Weights on the way from `before` (`fraction` 0) to `after` (1)."
+    return {k: torch.lerp(before[k], v, fraction) if v.is_floating_point() else v for k, v in after.items()}
+
+
+@torch.no_grad()
+def recompute_batchnorm(run: Run, generator: nn.Module) -> int:
+    """Recompute means and variances of the decoder's BatchNorms, in place, on clean training photos.
+
+    The encoder's weights did not move in the GAN phase, and its statistics stay. The photos have the size that the
+    generator was last trained at. Returns how many there were.
+    """
+    size = run.schedule.generator_stages[-1].size
+    members = run.split(run.pack(size)).train
+    index = members[spread(run.schedule.postprocess.batchnorm_photos, len(members))]
+    own = set(generator.modules()) - set(generator.encoder.modules())
+    norms = [module for module in own if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean of all batches
+        norm.train()
+    # In an order of its own, since neighbours in the list come from one folder and are alike.
+    order = torch.randperm(len(index), generator=torch.Generator().manual_seed(run.schedule.seed))
+    for batch in index[order].split(BATCH):
+        generator.chroma(channels_last(run.clean_pairs(batch, size)[0]))
+    for norm in norms:
+        norm.eval()
+    return len(index)
+
+
+@torch.inference_mode()
+def calibrate_saturation(run: Run, generator: nn.Module) -> dict[str, float]:
+    """Scale the head of a generator that predicts chroma, in place, to the colourfulness that the schedule wants.
+
+    That is a fraction of the targets' mean colourfulness, on validation photos at the size that the generator was last
+    trained at. The head is scaled before its sigmoid, so that colours that are strong already gain least; by
+    `LARGEST_GAIN` at most, and never made duller. Returns the gain and the colourfulness before and after it.
+    """
+    spec, size = run.schedule.postprocess, run.schedule.generator_stages[-1].size
+    grays, target = run.fixed_batch(size, run.schedule.gan.score_photos)
+    raw = torch.cat([generator.raw(channels_last(gray)) for gray in grays.split(16)])
+    luma = color.luma(target)
+
+    def mean_colorfulness(gain: float) -> float:
+        rgb = color.merge(luma, generator.bounded(gain * raw)).clamp(0, 1)
+        return float(colorfulness(rgb).mean())
+
+    wanted = spec.colorfulness * float(colorfulness(target).mean())
+    low, high = 1.0, LARGEST_GAIN
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (middle, high) if mean_colorfulness(middle) < wanted else (low, middle)
+    gain = round(low, 3)
+    generator.scale_chroma(gain)
+    return {
+        "gain": gain,
+        "wanted": wanted,
+        "colorfulness_before": mean_colorfulness(1.0),
+        "colorfulness": mean_colorfulness(gain),
+    }
