@@ -17,7 +17,7 @@ _PUBLIC = {
     "DeOldifyColorizer": ".colorize.deoldify_colorizer",
     "load_generator": ".modeling.weights",
     "Schedule": ".schedule",
-    "preset": ".schedule",
+    "preset": ".presets",
     "open_photo": ".photo",
     "save_photo": ".photo",
 }

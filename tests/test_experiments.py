@@ -10,8 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from deoldify_lite.samples import sample_photos
 from deoldify_lite.presets import preset
+from deoldify_lite.samples import sample_photos
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "tools" / "experiments.py"

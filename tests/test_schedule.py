@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from deoldify_lite.schedule import PRESETS, Schedule, preset
+from deoldify_lite.presets import PRESETS, preset
+from deoldify_lite.schedule import Schedule
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -22,16 +23,16 @@ def test_artistic_has_deoldifys_figures():
         (128, 22, 1e-4, False),
         (192, 11, 5e-5, False),
     ]
-    assert [s.share for s in schedule.generator_stages] == [1, 1, 1, 0.5]
+    assert [s.fraction for s in schedule.generator_stages] == [1, 1, 1, 0.5]
     assert [(s.size, s.lr, s.epochs, s.first_cycle_only) for s in schedule.critic_stages] == [
         (128, 1e-3, 6, True),
         (192, 1e-4, 4, False),
     ]
     gan = schedule.gan
     assert (gan.size, gan.lr, gan.critic_lr_factor, gan.critic_threshold, gan.fraction) == (192, 1e-5, 5, 0.65, 0.03)
-    assert (gan.adversarial, gan.feature, schedule.cycles, schedule.generate.fraction) == (1, 2, 5, 0.085)
+    assert (gan.adversarial_weight, gan.feature_weight, schedule.cycles, schedule.generate.fraction) == (1, 2, 5, 0.085)
     assert [preset(n).gan.lr for n in ("stable", "video")] == [2e-5, 5e-6]
-    assert [preset(n).gan.feature for n in ("stable", "video")] == [1.5, 1.5]
+    assert [preset(n).gan.feature_weight for n in ("stable", "video")] == [1.5, 1.5]
 
 
 def test_overrides_by_path():

@@ -90,7 +90,8 @@ def pretrain_encoder(run: Run) -> None:
             fit_stage(learn, [Records(stage, "encoder", ("encoder",))], spec.lr, spec.pct_start)
             config = {"encoder": run.schedule.networks.encoder}
             save_weights(None, stage.weights, config=config, state=learn.model.network.encoder.state_dict())
-            stage.finish(**learn.dls.train.summary, **stage.throughput(learn.dls.train.samples))
+            train_loss = learn.recorder.values[-1][0]
+            stage.finish(**learn.dls.train.summary, train_loss=train_loss, **stage.throughput(learn.dls.train.samples))
         weights = stage.weights
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..device import keep_freed_memory, pick_device, pick_precision
+from ..device import tune_allocator, pick_device, pick_precision
 from ..errors import UsageError
 from ..files import write_atomically
 from ..presets import preset
@@ -63,7 +63,7 @@ class RunFolder:
         self.device = pick_device(distributed.local_device(str(device)))
         distributed.start(self.device)
         if self.device.type == "cpu":
-            keep_freed_memory()
+            tune_allocator()
         self.precision = pick_precision(self.device, precision) if isinstance(precision, str) else precision
         self.checkpoint_seconds, self.cache = checkpoint_seconds, cache
         self.packs: dict[int, Pack] = {}

@@ -145,9 +145,9 @@ def test_flip_mirrors_and_crops_stay_inside():
     flipped = photos.crops(torch.tensor([0]), 8, Augment(flip=1, zoom=1, rotate=0), step_generator(0))
     assert torch.allclose(plain[0] * 255, torch.from_numpy(photo).permute(2, 0, 1).float())
     assert torch.allclose(flipped, plain.flip(-1))
-    grey = np.full((9, 13, 3), 77, np.uint8)
+    gray = np.full((9, 13, 3), 77, np.uint8)
     for step in range(20):
-        crop = pack_of(grey).crops(torch.tensor([0]), 8, Augment(zoom=1.5, rotate=30), step_generator(0, step))
+        crop = pack_of(gray).crops(torch.tensor([0]), 8, Augment(zoom=1.5, rotate=30), step_generator(0, step))
         assert torch.allclose(crop * 255, torch.tensor(77.0), atol=1e-3), "rotated corners mirror the photo, not a void"
 
 

@@ -25,7 +25,7 @@ def photos() -> torch.Tensor:
 
 
 def test_grayscale_input_is_pillows(photos):
-    """What training calls grey is what the colorizer feeds: Pillow's L, in three equal normalised channels."""
+    """What training calls gray is what the colorizer feeds: Pillow's L, in three equal normalised channels."""
     ours = color.denormalize(grayscale_input(photos)) * 255
     image = Image.fromarray((photos[0].permute(1, 2, 0) * 255).round().byte().numpy())
     assert np.abs(ours[0, 0].numpy() - np.asarray(image.convert("L"), float)).max() <= 0.51
@@ -40,14 +40,14 @@ def test_no_damage_is_clean(photos):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_damage_shows_and_spares_some(photos, kind):
-    """Each kind alone changes some photos of a batch and leaves others alone; all stay grey and in range."""
+    """Each kind alone changes some photos of a batch and leaves others alone; all stay gray and in range."""
     variety = Degradation(**NOTHING | {"probability": 1.0, kind: getattr(Degradation(), kind)})
-    grey = color.denormalize(degrade(photos, variety, step_generator(0, kind)))
-    change = (grey - color.denormalize(grayscale_input(photos))).abs().amax((1, 2, 3))
+    gray = color.denormalize(degrade(photos, variety, step_generator(0, kind)))
+    change = (gray - color.denormalize(grayscale_input(photos))).abs().amax((1, 2, 3))
     assert (change > 0.02).any(), "no photo shows it"
     assert (change < 0.01).any(), "every photo has it"
-    assert grey.min() > -1e-5 and grey.max() < 1 + 1e-5
-    assert (grey[:, :1] - grey).abs().max() < 1e-5
+    assert gray.min() > -1e-5 and gray.max() < 1 + 1e-5
+    assert (gray[:, :1] - gray).abs().max() < 1e-5
 
 
 def test_blur_blurs_and_jpeg_makes_blocks(photos):

@@ -11,10 +11,10 @@ from deoldify_lite.cli import program
 from deoldify_lite.modeling.encoders import build_encoder
 from deoldify_lite.modeling.weights import read_safetensors
 from deoldify_lite.presets import preset
-from deoldify_lite.training.distillation import Hints, Student, encoder_learner, pretrain_encoder
+from deoldify_lite.training.distillation import HintLoss, Student, encoder_learner, pretrain_encoder
 from deoldify_lite.training.errors import StageMissing
+from deoldify_lite.training.networks import trainable_generator
 from deoldify_lite.training.run import Run
-from deoldify_lite.training.stages import trainable_generator
 from helpers.smoke import SMALL
 
 STAGES = (
@@ -42,8 +42,8 @@ def run(tmp_path, photos, teacher) -> Run:
 
 def test_the_generator_begins_with_what_the_stages_taught(run):
     pretrain_encoder(run)
-    figures = json.loads((run.folder / "encoder/1-a/done.json").read_text())
-    assert figures["train_loss"] < 0.95, "1 is what a student misses who has learned nothing"
+    metrics = json.loads((run.folder / "encoder/1-a/done.json").read_text())
+    assert metrics["train_loss"] < 0.95, "1 is what a student misses who has learned nothing"
     taught = read_safetensors(run.folder / "encoder/2-b/weights.safetensors")[1]
     state = trainable_generator(run, None).encoder.state_dict()
     assert state.keys() == taught.keys() and all(torch.equal(state[k], taught[k]) for k in taught)
@@ -59,22 +59,22 @@ def test_the_second_stage_goes_on_from_the_first(run):
 def test_hints_are_the_share_that_is_missed():
     torch.manual_seed(0)
     teacher = build_encoder("test_efficientnet")
-    hints = Hints(teacher)
-    truth = torch.rand(4, 3, 64, 64)
+    hints = HintLoss(teacher)
+    target = torch.rand(4, 3, 64, 64)
     with torch.no_grad():
-        seen = teacher(truth)
+        seen = teacher(target)
     nothing = [torch.zeros_like(f) for f in seen]
     all_of_it = [(f - f.mean((0, 2, 3), True)) / (f.std((0, 2, 3), keepdim=True) + 1e-3) for f in seen]
-    assert 0.7 < float(hints(nothing, truth)) < 1.1
-    assert float(hints(all_of_it, truth)) < 1e-6
+    assert 0.7 < float(hints(nothing, target)) < 1.1
+    assert float(hints(all_of_it, target)) < 1e-6
     assert set(hints.parts) == {f"hint_{i}" for i in range(1, len(seen) + 1)}
 
 
 def test_teacher_and_student_look_at_the_same_strides():
     student, teacher = build_encoder("resnet34"), build_encoder("tf_efficientnet_lite2")
-    guesses = Student(student, teacher)(torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96))
+    predictions = Student(student, teacher)(torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96))
     with torch.no_grad():
-        assert [g.shape for g in guesses] == [f.shape for f in teacher(torch.rand(1, 3, 64, 96))]
+        assert [g.shape for g in predictions] == [f.shape for f in teacher(torch.rand(1, 3, 64, 96))]
 
 
 def test_a_generator_stage_alone_asks_for_the_encoder(run):

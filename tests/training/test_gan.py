@@ -5,10 +5,13 @@ The numbers are those of the list in CONTRIBUTING.md.
 
 import copy
 import json
+import shutil
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import pytest
 import torch
+from fastai.callback.core import Callback
 from torch import nn
 
 from deoldify_lite.modeling.critic import Critic
@@ -16,13 +19,18 @@ from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm, plain_state
 from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.presets import preset
-from deoldify_lite.training.checkpoint import first_difference, load_checkpoint, save_checkpoint
+from deoldify_lite.training.checkpoint import load_checkpoint
 from deoldify_lite.training.ema import Ema
-from deoldify_lite.training.errors import StageMissing, TrainingDiverged, TrainingError, WrongCheckpoint
-from deoldify_lite.training.gan import GanPhase, Switcher, train_gan, use_step
+from deoldify_lite.training.errors import StageMissing, TrainingDiverged, WrongCheckpoint
+from deoldify_lite.training.fingerprints import first_difference
+from deoldify_lite.training.gan import gan_learner, shifted, train_gan
+from deoldify_lite.training.inflection import use_step
+from deoldify_lite.training.learner import StageLearner
+from deoldify_lite.training.log import read_log
 from deoldify_lite.training.losses import GAN_LOSSES
 from deoldify_lite.training.run import Run, open_run
-from deoldify_lite.training.stages import generator_learner, trainable_generator
+from deoldify_lite.training.stages import generator_learner
+from deoldify_lite.training.turns import Turns
 
 
 def snapshot(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -34,9 +42,30 @@ def moved(before: dict, module: nn.Module) -> list[str]:
 
 
 @pytest.fixture
-def phase(run) -> GanPhase:
-    torch.manual_seed(0)
-    return GanPhase(run.stage("gan", {}), trainable_generator(run, None), Critic(8))
+def learn(run) -> StageLearner:
+    """The Learner of a GAN phase from untrained networks."""
+    return gan_learner(run, 1, None, None)
+
+
+class Snapshots(Callback):
+    """Of both networks before each step, with whose step it was."""
+
+    run_valid = False
+    order = 56
+
+    def before_train(self):
+        self.taken = []
+
+    def before_batch(self):
+        model = self.learn.model
+        self.taken.append((model.turn, snapshot(model.predictor.generator), snapshot(model.critic)))
+
+
+def pairs_of_steps(learn: StageLearner):
+    """Fit; then, for each step but the last: whose it was, and what of generator and of critic it changed."""
+    learn.fit(1, cbs=(snapshots := Snapshots()))
+    for (turn, *before), (_, *after) in pairwise(snapshots.taken):
+        yield turn, *([k for k in b if not torch.equal(b[k], a[k])] for b, a in zip(before, after))
 
 
 @pytest.fixture
@@ -49,24 +78,20 @@ def start(run, tmp_path):
     return tmp_path / "generator.safetensors", tmp_path / "critic.safetensors"
 
 
-def test_1_the_other_network_stands_still(phase):
-    """Momentum, weight decay, BatchNorm and power iteration included: not a bit of it moves."""
-    for _ in range(2):
-        phase.switcher.critics_turn = True
-        before = snapshot(phase.generator)
-        critic_before = snapshot(phase.critic)
-        phase.step()
-        assert moved(before, phase.generator) == []
-        assert moved(critic_before, phase.critic)
-
-        phase.switcher.critics_turn = False
-        before = snapshot(phase.critic)
-        generator_before = snapshot(phase.generator)
-        phase.step()
-        assert moved(before, phase.critic) == []
-        changed = moved(generator_before, phase.generator)
-        assert changed
-        assert not [k for k in changed if k.startswith("layers.0.")], "the encoder is frozen"
+@pytest.mark.parametrize("critic", ["patch", "projected"])
+def test_1_the_other_network_stands_still(run, critic):
+    """Momentum, weight decay, BatchNorm and power iteration included: not a bit of it moves. Nor does the encoder, nor
+    the projected critic's backbone."""
+    changes = {"gan.fraction": "1.5", "networks.critic": critic, "networks.critic_backbone": "test_efficientnet"}
+    run.schedule = run.schedule.override(changes | {"networks.critic_width": "8"})
+    turns = set()
+    for turn, generator, critic_changes in pairs_of_steps(gan_learner(run, 1, None, None)):
+        turns.add(turn)
+        moved_network, still = (generator, critic_changes) if turn == "generator" else (critic_changes, generator)
+        assert moved_network and not still
+        assert not [k for k in generator if k.startswith("layers.0.")], "the encoder is frozen"
+        assert not [k for k in critic_changes if k.startswith(("backbone", "mix", "smooth"))]
+    assert turns == {"generator", "critic"}
 
 
 def test_2_a_frozen_stage_keeps_every_parameter_in_its_optimiser(run):
@@ -82,71 +107,115 @@ def test_2_a_frozen_stage_keeps_every_parameter_in_its_optimiser(run):
     assert [k for k in moved(before, generator.encoder) if "bn" in k]
 
 
-def test_3_the_critics_rate_is_the_factor_times_the_generators(phase, run):
-    assert {g["lr"] for g in phase.generator_opt.param_groups} == {run.schedule.gan.lr}
-    assert {g["lr"] for g in phase.critic_opt.param_groups} == {run.schedule.gan.lr * 5}
-    phase.step()
-    assert {g["lr"] for g in phase.critic_opt.param_groups} == {run.schedule.gan.lr * 5}
+def test_3_the_critics_rate_is_the_factor_times_the_generators(learn, run):
+    """Also where fastai sets the rate of the moment, as in one cycle."""
+    assert [h["lr"] for h in learn.opt.hypers] == pytest.approx([run.schedule.gan.lr, 5 * run.schedule.gan.lr])
+    seen = []
+
+    class Rates(Callback):
+        order = 61
+
+        def before_batch(self):
+            seen.append([h["lr"] for h in self.opt.hypers])
+
+    learn.fit_one_cycle(1, 1e-3, cbs=Rates())
+    assert len({rates[0] for rates in seen}) > 1
+    assert all(critic == pytest.approx(5 * generator) for generator, critic in seen)
 
 
 def test_4_the_critic_keeps_its_turn_until_it_is_good_enough_but_not_for_ever():
-    switcher = Switcher(threshold=0.65, most=3)
-    switcher.after_critic(0.7)
-    assert switcher.critics_turn
-    switcher.after_critic(0.6)
-    assert not switcher.critics_turn
-    switcher.after_generator()
+    turns = Turns(threshold=0.65, max_critic_steps=3)
+    turns.after_step(0.7)
+    assert turns.critic_trains
+    turns.after_step(0.6)
+    assert not turns.critic_trains
+    turns.after_step(9.0)
+    assert turns.critic_trains and turns.generator_steps == 1
     for _ in range(2):
-        switcher.after_critic(float("nan"))
-        assert switcher.critics_turn
-    switcher.after_critic(9.0)
-    assert not switcher.critics_turn, "the cap ends a turn that leads nowhere"
+        turns.after_step(float("nan"))
+        assert turns.critic_trains
+    turns.after_step(9.0)
+    assert not turns.critic_trains, "the cap ends a turn that leads nowhere"
+    assert turns.all_steps == 6
 
 
-def test_5_a_checkpoint_holds_all_of_the_phase(phase, run, tmp_path):
-    """Networks, optimisers, average, whose turn it is, where: a phase begun from it does the same next steps."""
-    for _ in range(3):
-        phase.step()
-    save_checkpoint(tmp_path / "c.pt", {"phase": phase.state})
-    twin = GanPhase(run.stage("gan", {}), trainable_generator(run, None), Critic(8))
-    twin.load_state(load_checkpoint(tmp_path / "c.pt")["phase"])
-    for _ in range(4):
-        assert phase.step().keys() == twin.step().keys()
-    assert moved(snapshot(phase.generator), twin.generator) == []
-    assert moved(snapshot(phase.critic), twin.critic) == []
-    assert all(torch.equal(v, twin.ema.state[k]) for k, v in phase.ema.state.items())
+def test_5_a_checkpoint_holds_all_of_the_phase(run, start):
+    """Networks, optimisers, average, whose turn it is, where: a phase begun from it ends with the same bits."""
+    run.checkpoint_seconds = 0
+    run.schedule = run.schedule.override({"gan.fraction": "2"})
+    whole = train_gan(run, 1, *start).read_bytes()
+    folder = run.gan_stage(1).folder
+    critic = (folder / "critic.safetensors").read_bytes()
+    shutil.rmtree(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Turns, "after_step", _stops_after(5, Turns.after_step))
+        with pytest.raises(KeyboardInterrupt):
+            train_gan(run, 1, *start)
+    assert (folder / "checkpoint.pt").exists() and not (folder / "weights.safetensors").exists()
+    assert train_gan(run, 1, *start).read_bytes() == whole
+    assert (folder / "critic.safetensors").read_bytes() == critic
 
 
-def test_6_only_what_ran_is_reported(phase):
+def _stops_after(count, step):
+    calls = []
+
+    def stops(self, loss):
+        calls.append(loss)
+        if len(calls) > count:
+            raise KeyboardInterrupt
+        step(self, loss)
+
+    return stops
+
+
+def test_6_only_what_ran_is_recorded(run, start):
     """A generator's step says nothing of the critic's loss, and the other way round."""
-    assert set(phase.step()) == {"critic/loss", "critic/accuracy_real", "critic/accuracy_fake"}
-    phase.switcher.critics_turn = False
-    second = set(phase.step())
-    assert {"generator/loss", "generator/adversarial", "generator/feature_loss", "generator/pixel"} <= second
-    assert not any(name.startswith("critic/") for name in second)
+    train_gan(run, 1, *start)
+    rows = read_log(run.folder, "cycle-1/gan")
+    names = {bool(row["generator_trains"]): {k for k in row if k.startswith(("generator/", "critic/"))} for row in rows}
+    assert names[False] == {"critic/loss", "critic/accuracy_real", "critic/accuracy_fake"}
+    wanted = {"generator/loss", "generator/adversarial", "generator/feature_loss", "generator/pixel"}
+    assert wanted <= names[True] and not any(name.startswith("critic/") for name in names[True])
 
 
-def test_7_bfloat16_without_cuda_and_the_same_twice(run):
+def test_7_bfloat16_without_cuda_and_the_same_twice(run, start):
     """The phase runs in bfloat16 on the CPU; two runs of it give the same bits."""
     run.precision = torch.bfloat16
-    results = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        phase = GanPhase(run.stage("gan", {}), trainable_generator(run, None), Critic(8))
-        for _ in range(4):
-            phase.step()
-        results.append(phase.ema.state)
-    assert all(torch.equal(v, results[1][k]) for k, v in results[0].items())
+    first = train_gan(run, 1, *start).read_bytes()
+    shutil.rmtree(run.gan_stage(1).folder)
+    assert train_gan(run, 1, *start).read_bytes() == first
 
 
-def test_8_several_processes_are_refused(run, monkeypatch):
-    """... instead of training that drifts apart or stands still."""
-    from deoldify_lite.training.nogan import run_nogan
+def test_the_adversarial_gradient_has_the_ratio(run):
+    """At the prediction, whatever the scales of the two losses; and the loss's value is the weighted sum."""
+    run.schedule = run.schedule.override({"gan.adversarial_ratio": "0.5", "gan.feature_weight": "3"})
+    learn = gan_learner(run, 1, None, None)
+    loss, model = learn.loss_func, learn.model
+    model.turns.critic_trains = False
+    model.take_turns()
+    *inputs, target = learn.dls.train.batch(0)
+    predicted = model(*inputs)
+    predicted.retain_grad()
+    value = loss(predicted, target)
+    value.backward()
+    picture = predicted.detach().requires_grad_()
+    feature = torch.autograd.grad(3 * loss.feature_loss(picture, target), picture)[0]
+    adversarial = predicted.grad - feature
+    assert adversarial.norm() == pytest.approx(0.5 * float(feature.norm()), rel=1e-3)
+    parts = {k: float(v) for k, v in loss.parts.items()}
+    assert float(value) == pytest.approx(parts["adversarial_weight"] * parts["adversarial"] + 3 * parts["feature_loss"])
 
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match="one process"):
-        run_nogan(run)
-    assert not run.folder.exists()
+
+def test_the_projected_critic_sees_pictures_from_other_places():
+    """... mirrored and moved, all of a batch alike, with colours as they are."""
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 16, 16)
+    views = [shifted(picture.repeat(2, 1, 1, 1)) for _ in range(40)]
+    assert all(torch.equal(*view) for view in views)
+    assert all(view.shape == (2, 3, 16, 16) for view in views)
+    assert len({view.sum().item() for view in views}) > 10
+    colors = {tuple(c) for c in picture[0].flatten(1).T.tolist()}
+    assert all({tuple(c) for c in view[0].flatten(1).T.tolist()} <= colors for view in views)
 
 
 def test_10_the_average_is_of_weights_not_of_power_iteration_vectors():
@@ -187,12 +256,14 @@ def test_a_nan_stops_before_it_reaches_the_weights(run, start, monkeypatch):
 
 def test_a_nan_in_pretraining_stops_as_well(run, monkeypatch):
     """... before the optimiser sees it: the weights stay finite."""
-    from deoldify_lite.training import learner, stages
+    from deoldify_lite.training import precision, stages
 
     generators = []
     real = stages.trainable_generator
     monkeypatch.setattr(stages, "trainable_generator", lambda *a: generators.append(real(*a)) or generators[-1])
-    monkeypatch.setattr(learner.LossInPrecision, "__call__", lambda self, painted, truth: painted.sum() * float("nan"))
+    monkeypatch.setattr(
+        precision.LossInPrecision, "__call__", lambda self, predicted, target: predicted.sum() * float("nan")
+    )
     with pytest.raises(TrainingDiverged, match="lower the learning rate"):
         stages.pretrain_generator(run)
     assert all(torch.isfinite(p).all() for p in generators[0].parameters())
@@ -212,7 +283,7 @@ def test_the_rule_chooses_and_the_user_may_choose_another(run, start):
     chosen = weights.read_bytes()
     assert chosen == (stage_folder / f"step-{report['chosen']:06}.safetensors").read_bytes()
     other = next(row["step"] for row in report["rows"] if row["step"] != report["chosen"])
-    stage = run.stage("cycle-1/gan", {})
+    stage = run.gan_stage(1)
     assert use_step(stage, other).read_bytes() != chosen
     with pytest.raises(ValueError, match="there are 0, 2"):
         use_step(stage, 999)
@@ -266,6 +337,6 @@ def test_stages_say_what_is_missing(run):
         choose_step(run, 3)
 
 
-def test_networks_under_spectral_norm_can_be_copied_for_the_average(phase):
-    twin = copy.deepcopy(phase.generator)
-    assert moved(snapshot(phase.generator), twin) == []
+def test_networks_under_spectral_norm_can_be_copied(learn):
+    generator = learn.model.predictor.generator
+    assert moved(snapshot(generator), copy.deepcopy(generator)) == []

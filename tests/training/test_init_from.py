@@ -12,9 +12,9 @@ from deoldify_lite.modeling.layers import add_spectral_norm
 from deoldify_lite.modeling.weights import BadWeights, load_generator, save_weights
 from deoldify_lite.presets import preset
 from deoldify_lite.training.errors import WrongCheckpoint
+from deoldify_lite.training.networks import trainable_generator
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.run import Run, open_run
-from deoldify_lite.training.stages import trainable_generator
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def weights(tmp_path):
     return tmp_path / "mine.safetensors"
 
 
-def open_small(folder, photos, start="", **settings) -> Run:
+def open_small(folder, photos, init_from="", **settings) -> Run:
     small = ["generator_stages=[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4}]", "gan.fraction=0.3"]
-    return open_run(folder, [photos], "smoke", small, start=str(start), device="cpu", **settings)
+    return open_run(folder, [photos], "smoke", small, init_from=str(init_from), device="cpu", **settings)
 
 
 def test_it_begins_with_those_weights_and_their_network(tmp_path, photos, weights):
@@ -38,10 +38,10 @@ def test_it_begins_with_those_weights_and_their_network(tmp_path, photos, weight
     assert run.schedule.networks.encoder == "test_efficientnet"
     ours = trainable_generator(run, None).eval()
     theirs = load_generator(weights)
-    grey = torch.randn(1, 3, 32, 32)
+    gray = torch.randn(1, 3, 32, 32)
     with torch.no_grad():
         # Spectral norm estimates anew the largest singular value that the weights were divided by.
-        assert (ours(grey) - theirs(grey)).abs().mean() < 0.1 * theirs(grey).std()
+        assert (ours(gray) - theirs(gray)).abs().mean() < 0.1 * theirs(gray).std()
     assert all(torch.equal(v, theirs.encoder.state_dict()[k]) for k, v in ours.encoder.state_dict().items())
 
 
@@ -49,7 +49,7 @@ def test_a_run_goes_on_whatever_becomes_of_the_file(tmp_path, photos, weights):
     """It has a copy, and other weights are refused."""
     run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
     done = json.loads((tmp_path / "run/generator/1-a/done.json").read_text())
-    assert done["recipe"]["networks"]["start"] not in ("", str(weights)), "a hash of what is in the file"
+    assert done["fingerprint"]["networks"]["init_from"] not in ("", str(weights)), "a hash of what is in the file"
     run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
 
     save_weights(build_generator("lite", "test_efficientnet"), weights)
@@ -70,7 +70,7 @@ def test_what_began_from_imagenet_does_not_change_to_other_weights(tmp_path, pho
 
 def test_a_copy_that_was_tampered_with_is_noticed(tmp_path, photos, weights):
     run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
-    save_weights(build_generator("lite", "test_efficientnet"), tmp_path / "run/start.safetensors")
+    save_weights(build_generator("lite", "test_efficientnet"), tmp_path / "run/init_from.safetensors")
     with pytest.raises(WrongCheckpoint, match=r"networks\.start was"):
         run_nogan(open_small(tmp_path / "run", photos), "generator")
 
@@ -78,7 +78,7 @@ def test_a_copy_that_was_tampered_with_is_noticed(tmp_path, photos, weights):
 def test_deoldifys_weights_do_as_well(tmp_path):
     torch.manual_seed(0)
     save_weights(build_generator("deep"), tmp_path / "deep.safetensors")
-    run = open_run(tmp_path / "run", preset_name="finetune", start=str(tmp_path / "deep.safetensors"))
+    run = open_run(tmp_path / "run", preset_name="finetune", init_from=str(tmp_path / "deep.safetensors"))
     assert (run.schedule.networks.generator, run.schedule.networks.encoder) == ("deep", "")
 
 
@@ -101,7 +101,7 @@ def test_networks_of_another_kind_are_refused(tmp_path, weights):
     network = build_generator("lite", "test_efficientnet")
     save_weights(network, weights, config={"architecture": "critic", "width": 8})
     with pytest.raises(BadWeights):
-        open_run(tmp_path / "run", start=str(weights))
+        open_run(tmp_path / "run", init_from=str(weights))
 
 
 def test_frozen_statistics_stay_and_all_else_learns(tmp_path, photos, weights):

@@ -10,28 +10,27 @@ from torch import nn
 from deoldify_lite import color
 from deoldify_lite.schedule import Loss
 from deoldify_lite.training.inflection import Scorer, choose, draw_curve
-from deoldify_lite.training.learner import feature_loss
-from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss
-from deoldify_lite.training.rebalancing import bin_weights
+from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss, feature_loss
+from deoldify_lite.training.rebalancing import bin_weights, color_bins
 from deoldify_lite.training.stages import generator_learner
 
 UNTRAINED = Loss(network="untrained", pixel=1.0, features=(1.0, 1.0, 1.0))
 
 
-def test_feature_loss_is_nothing_for_the_truth_and_sums_its_parts():
+def test_feature_loss_is_nothing_for_the_target_and_sums_its_parts():
     loss = FeatureLoss(UNTRAINED)
-    truth, other = torch.randn(2, 3, 32, 32), torch.randn(2, 3, 32, 32)
-    assert loss(truth, truth) == 0
-    total = loss(other, truth)
+    target, other = torch.randn(2, 3, 32, 32), torch.randn(2, 3, 32, 32)
+    assert loss(target, target) == 0
+    total = loss(other, target)
     assert set(loss.parts) == {"pixel", "feature_3", "feature_4", "feature_5"}
     assert float(total) == pytest.approx(float(sum(loss.parts.values())), rel=1e-5)
 
 
-def test_feature_loss_teaches_the_painted_picture_alone():
+def test_feature_loss_teaches_the_predicted_picture_alone():
     loss = FeatureLoss(UNTRAINED)
-    painted, truth = torch.randn(1, 3, 32, 32, requires_grad=True), torch.randn(1, 3, 32, 32, requires_grad=True)
-    loss(painted, truth).backward()
-    assert painted.grad.abs().sum() > 0
+    predicted, target = torch.randn(1, 3, 32, 32, requires_grad=True), torch.randn(1, 3, 32, 32, requires_grad=True)
+    loss(predicted, target).backward()
+    assert predicted.grad.abs().sum() > 0
     assert not any(p.requires_grad for p in loss.parameters())
 
 
@@ -44,36 +43,36 @@ def test_features_can_be_switched_off():
 
 
 def test_vivid_counts_colourful_pixels_for_more():
-    """The same error costs more where the truth is colourful than where it is grey."""
-    truth = torch.full((1, 3, 8, 8), 0.5)
-    truth[:, 0, :, :4], truth[:, 2, :, :4] = 0.9, 0.1  # left half orange
-    left, right = torch.zeros_like(truth), torch.zeros_like(truth)
+    """The same error costs more where the target is colourful than where it is gray."""
+    target = torch.full((1, 3, 8, 8), 0.5)
+    target[:, 0, :, :4], target[:, 2, :, :4] = 0.9, 0.1  # left half orange
+    left, right = torch.zeros_like(target), torch.zeros_like(target)
     left[..., :4], right[..., 4:] = 0.1, 0.1
-    truth = color.normalize(truth)
+    target = color.normalize(target)
     for vivid, expected in ((0.0, 1.0), (2.0, None)):
         loss = FeatureLoss(Loss(network="untrained", features=(), chroma_weight=vivid))
-        ratio = float(loss(truth + left, truth) / loss(truth + right, truth))
+        ratio = float(loss(target + left, target) / loss(target + right, target))
         assert ratio == pytest.approx(expected) if expected else ratio > 2
 
 
 def test_variation_is_the_price_of_blotches_whatever_the_luma():
     """Of two errors of the same size one colour all over costs nothing more, and a blotch does."""
-    grey = torch.rand(1, 1, 16, 16).expand(-1, 3, -1, -1) * 0.5 + 0.25
+    gray = torch.rand(1, 1, 16, 16).expand(-1, 3, -1, -1) * 0.5 + 0.25
     shift = torch.tensor([0.1, -0.05, 0.0])[:, None, None]
     blotch = torch.zeros(16, 16)
     blotch[4:12, 4:12] = 1
 
-    def variation(painted, factor=1.0):
-        pictures = color.normalize(painted), color.normalize(grey)
+    def variation(predicted, factor=1.0):
+        pictures = color.normalize(predicted), color.normalize(gray)
         with_it, without = (
             FeatureLoss(Loss(network="untrained", features=(), total_variation=v)) for v in (factor, 0.0)
         )
         return float(with_it(*pictures) - without(*pictures))
 
-    assert variation(grey) == pytest.approx(0, abs=1e-6)
-    assert variation(grey + shift) == pytest.approx(0, abs=1e-6)
-    assert variation(grey + shift * blotch) > 1e-3
-    assert variation(grey + shift * blotch, 3.0) == pytest.approx(3 * variation(grey + shift * blotch))
+    assert variation(gray) == pytest.approx(0, abs=1e-6)
+    assert variation(gray + shift) == pytest.approx(0, abs=1e-6)
+    assert variation(gray + shift * blotch) > 1e-3
+    assert variation(gray + shift * blotch, 3.0) == pytest.approx(3 * variation(gray + shift * blotch))
 
 
 def test_a_stage_can_ask_for_more_vivid_colours(run):
@@ -105,11 +104,11 @@ def test_best_step_by_the_rule():
     assert choose([{"step": 0, "colorfulness_gap": 0.0}, {"step": 1, "colorfulness_gap": 0.5}]) == 0
 
 
-def test_scorer_likes_the_truth_and_sees_dullness(tmp_path):
-    truth = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    scorer = Scorer(color.normalize(truth), truth, untrained=True, batch=4)
-    perfect = scorer(lambda grey, part: color.normalize(part))
-    dull = scorer(lambda grey, part: color.normalize(color.luma(part).expand_as(part)))
+def test_scorer_likes_the_target_and_sees_dullness(tmp_path):
+    target = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    scorer = Scorer(color.normalize(target), target, untrained=True, batch=4)
+    perfect = scorer(lambda gray, part: color.normalize(part))
+    dull = scorer(lambda gray, part: color.normalize(color.luma(part).expand_as(part)))
     assert perfect["colorfulness_gap"] < 1e-3 and perfect["feature_distance"] < 1e-4
     assert dull["colorfulness_gap"] > 10 and dull["feature_distance"] > perfect["feature_distance"]
     draw_curve([{"step": 0, **dull}, {"step": 5, **perfect}], 5, tmp_path / "curve.png")
@@ -124,18 +123,18 @@ def test_untrained_features_are_the_same_each_time():
     assert isinstance(a.network[0], nn.Conv2d)
 
 
-def test_smooth_l1_is_squared_near_the_truth_and_straight_beyond():
+def test_smooth_l1_is_squared_near_the_target_and_straight_beyond():
     loss = FeatureLoss(Loss(network="untrained", features=(), smooth_l1=0.5))
-    truth = torch.zeros(1, 3, 8, 8)
-    assert float(loss(truth + 0.1, truth)) == pytest.approx(0.1**2 / (2 * 0.5))
-    assert float(loss(truth + 2, truth)) == pytest.approx(2 - 0.25)
+    target = torch.zeros(1, 3, 8, 8)
+    assert float(loss(target + 0.1, target)) == pytest.approx(0.1**2 / (2 * 0.5))
+    assert float(loss(target + 2, target)) == pytest.approx(2 - 0.25)
 
 
 def test_rare_colours_count_for_more(run):
     """By the training photos: on average over their pixels each counts once."""
     weights = bin_weights(run, 32)
-    grey, violet = color_bins(torch.tensor([[[[0.0, 0.25]], [[0.0, 0.25]]]])).flatten().tolist()
-    assert weights.flatten()[violet] > 2 * weights.flatten()[grey]
+    gray, violet = color_bins(torch.tensor([[[[0.0, 0.25]], [[0.0, 0.25]]]])).flatten().tolist()
+    assert weights.flatten()[violet] > 2 * weights.flatten()[gray]
     photos = run.pack(32)
     members = run.split(photos).train
     cbcr = color.chroma(photos.crops(members, 32, None, torch.Generator()))
@@ -143,8 +142,8 @@ def test_rare_colours_count_for_more(run):
 
 
 def test_rebalancing_is_a_switch_of_the_schedule(run):
-    run.schedule = run.schedule.override({"loss.rare": "1.0", "loss.features": "[]"})
+    run.schedule = run.schedule.override({"loss.rebalancing": "1.0", "loss.features": "[]"})
     loss = feature_loss(run, 32)
-    truth = color.normalize(torch.rand(2, 3, 32, 32))
-    plain = FeatureLoss(run.schedule.override({"loss.rare": "0.0"}).loss)
-    assert float(loss(truth * 0.5, truth)) != pytest.approx(float(plain(truth * 0.5, truth)), rel=1e-3)
+    target = color.normalize(torch.rand(2, 3, 32, 32))
+    plain = FeatureLoss(run.schedule.override({"loss.rebalancing": "0.0"}).loss)
+    assert float(loss(target * 0.5, target)) != pytest.approx(float(plain(target * 0.5, target)), rel=1e-3)

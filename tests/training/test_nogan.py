@@ -63,8 +63,8 @@ def test_every_stage_leaves_its_result(finished):
         *(f"cycle-{c}/{part}" for c in (1, 2) for part in ("generate", "critic-c", "gan")),
     }
     assert not list(finished.rglob("checkpoint.pt")), "what was for resuming only is gone"
-    figures = json.loads((finished / "cycle-1/gan/done.json").read_text())
-    assert figures["samples_per_second"] > 0 and figures["all_steps"] > figures["generator_steps"] >= 1
+    metrics = json.loads((finished / "cycle-1/gan/done.json").read_text())
+    assert metrics["samples_per_second"] > 0 and metrics["all_steps"] > metrics["generator_steps"] >= 1
 
 
 def test_the_result_colorizes(finished):

@@ -1,4 +1,4 @@
-"""Blending weights and scaling colours after the GAN phase."""
+"""Postprocessing after the GAN phase: interpolated weights, BatchNorm statistics, saturation."""
 
 import json
 from dataclasses import replace
@@ -10,11 +10,11 @@ from deoldify_lite import color
 from deoldify_lite.metrics.image import colorfulness
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator, read_safetensors, save_weights
-from deoldify_lite.schedule import Finish
+from deoldify_lite.schedule import Postprocess
 from deoldify_lite.sources import spread
 from deoldify_lite.training.degradation import grayscale_input
 from deoldify_lite.training.nogan import run_nogan
-from deoldify_lite.training.postprocess import LARGEST_GAIN, blend, check, finish
+from deoldify_lite.training.postprocess import LARGEST_GAIN, check, interpolate, postprocess
 
 
 def generator(seed: int, head: float = 1.0) -> torch.nn.Module:
@@ -34,25 +34,25 @@ def two(run):
     return paths
 
 
-def finished(run, two, **spec) -> tuple[torch.nn.Module, dict]:
-    run.schedule = replace(run.schedule, finish=Finish(**spec))
-    done = finish(run, *two)
+def postprocessed(run, two, **spec) -> tuple[torch.nn.Module, dict]:
+    run.schedule = replace(run.schedule, postprocess=Postprocess(**spec))
+    done = postprocess(run, *two)
     save_weights(None, run.folder / "out.safetensors", config=done.config, state=done.state)
     return load_generator(run.folder / "out.safetensors"), done.report
 
 
 def test_by_default_it_is_what_the_gan_phase_gave(run, two):
     before, after = (read_safetensors(path)[1] for path in two)
-    state = finish(run, *two).state
+    state = postprocess(run, *two).state
     assert state.keys() == after.keys() and all(torch.equal(v, after[k]) for k, v in state.items())
     assert any(not torch.equal(v, before[k]) for k, v in state.items())
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_weights_lie_between_before_and_after(share):
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
+def test_weights_lie_between_before_and_after(fraction):
     ends = {"w": torch.zeros(3), "count": torch.tensor(5)}, {"w": torch.full((3,), 2.0), "count": torch.tensor(9)}
-    mixed = blend(*ends, share)
-    assert mixed["w"].tolist() == [2 * share] * 3 and int(mixed["count"]) == 9
+    mixed = interpolate(*ends, fraction)
+    assert mixed["w"].tolist() == [2 * fraction] * 3 and int(mixed["count"]) == 9
 
 
 def test_batch_norms_are_measured_again(run, two):
@@ -60,60 +60,60 @@ def test_batch_norms_are_measured_again(run, two):
     size, photos = run.schedule.generator_stages[-1].size, run.pack(run.schedule.generator_stages[-1].size)
     members = run.split(photos).train
     count = min(len(members), 16)
-    renewed, report = finished(run, two, statistics=count)
-    assert report["statistics"] == count
+    renewed, report = postprocessed(run, two, batchnorm_photos=count)
+    assert report["batchnorm_photos"] == count
     plain = load_generator(two[1])
     for old, new in zip(plain.encoder.buffers(), renewed.encoder.buffers()):
         assert torch.equal(old, new)
     seen = []
     norm = renewed.layers[1]
     norm.register_forward_hook(lambda module, inputs, output: seen.append(output - module.bias[:, None, None]))
-    truth = photos.crops(members[spread(count, len(members))], size, None, torch.Generator())
+    target = photos.crops(members[spread(count, len(members))], size, None, torch.Generator())
     with torch.inference_mode():
-        renewed.chroma(grayscale_input(truth))
+        renewed.chroma(grayscale_input(target))
     spread_by = seen[0].transpose(0, 1).flatten(1)
     assert spread_by.mean(1).abs().max() < 1e-3
     assert spread_by.std(1).sub(norm.weight).abs().median() < 0.05
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), renewed.parameters()))
 
 
-def test_colours_are_brought_up_to_a_share_of_real_ones(run, two):
+def test_saturation_is_calibrated_to_a_fraction_of_real_photos(run, two):
     """By the network itself: what the file gives is as colourful as was asked for, by a gain within the limit."""
-    greys, truth = run.fixed_batch(run.schedule.generator_stages[-1].size, run.schedule.gan.score_photos)
+    grays, target = run.fixed_batch(run.schedule.generator_stages[-1].size, run.schedule.gan.score_photos)
 
-    def colour(network):
+    def mean_colorfulness(network):
         with torch.inference_mode():
-            return float(colorfulness(color.merge(color.luma(truth), network.chroma(greys)).clamp(0, 1)).mean())
+            return float(colorfulness(color.merge(color.luma(target), network.chroma(grays)).clamp(0, 1)).mean())
 
-    plain = colour(load_generator(two[1]))
-    share = 1.2 * plain / float(colorfulness(truth).mean())
-    calibrate_saturation, report = finished(run, two, colourfulness=share)
+    plain = mean_colorfulness(load_generator(two[1]))
+    fraction = 1.2 * plain / float(colorfulness(target).mean())
+    calibrated, report = postprocessed(run, two, colorfulness=fraction)
     assert 1 < report["gain"] < LARGEST_GAIN
-    assert colour(calibrate_saturation) == pytest.approx(1.2 * plain, rel=0.01)
-    assert report["colourfulness"] == pytest.approx(colour(calibrate_saturation), rel=1e-3)
+    assert mean_colorfulness(calibrated) == pytest.approx(1.2 * plain, rel=0.01)
+    assert report["colorfulness"] == pytest.approx(mean_colorfulness(calibrated), rel=1e-3)
 
 
-def test_colours_are_never_made_duller_nor_calibrate_saturation_than_the_limit(run, two):
+def test_saturation_is_never_lowered_nor_raised_beyond_the_limit(run, two):
     save_weights(generator(1, head=0.01), two[1])
-    _, report = finished(run, two, colourfulness=0.9)
+    _, report = postprocessed(run, two, colorfulness=0.9)
     assert report["gain"] == pytest.approx(LARGEST_GAIN, abs=0.01)
     save_weights(generator(1, head=50.0), two[1])
-    _, report = finished(run, two, colourfulness=0.01)
+    _, report = postprocessed(run, two, colorfulness=0.01)
     assert report["gain"] == 1.0
 
 
 @pytest.mark.parametrize(
     ("spec", "network", "message"),
     [
-        ({"blend": 1.5}, "lite", "postprocess.interpolation is a share"),
-        ({"colourfulness": -0.1}, "lite", "postprocess.colorfulness is a share"),
-        ({"statistics": -1}, "lite", "postprocess.batchnorm_photos is a number of photos"),
-        ({"colourfulness": 0.7}, "lite-rgb", "not for lite-rgb"),
+        ({"interpolation": 1.5}, "lite", "postprocess.interpolation is a fraction"),
+        ({"colorfulness": -0.1}, "lite", "postprocess.colorfulness is a fraction"),
+        ({"batchnorm_photos": -1}, "lite", "postprocess.batchnorm_photos is a number of photos"),
+        ({"colorfulness": 0.7}, "lite-rgb", "not lite-rgb"),
     ],
 )
 def test_what_cannot_be_is_refused_before_training(run, spec, network, message):
     networks = replace(run.schedule.networks, generator=network)
-    run.schedule = replace(run.schedule, finish=Finish(**spec), networks=networks)
+    run.schedule = replace(run.schedule, postprocess=Postprocess(**spec), networks=networks)
     with pytest.raises(ValueError, match=message):
         check(run.schedule)
     with pytest.raises(ValueError, match=message):
@@ -121,15 +121,15 @@ def test_what_cannot_be_is_refused_before_training(run, spec, network, message):
     assert not run.folder.exists()
 
 
-def test_a_finished_run_can_be_finished_otherwise(run):
+def test_a_finished_run_can_be_postprocessed_otherwise(run):
     """The setting belongs to no stage, so nothing is trained again."""
     result = run_nogan(run)
     trained = {p: p.stat().st_mtime_ns for p in run.folder.rglob("weights.safetensors")}
-    run.schedule = replace(run.schedule, finish=Finish(blend=0.0))
+    run.schedule = replace(run.schedule, postprocess=Postprocess(interpolation=0.0))
     assert run_nogan(run) == result
     last = run.schedule.generator_stages[-1].name
     before = load_generator(run.folder / f"generator/{len(run.schedule.generator_stages)}-{last}/weights.safetensors")
     ours = load_generator(result).state_dict()
-    assert json.loads((run.folder / "finish.json").read_text())["blend"] == 0
+    assert json.loads((run.folder / "postprocess.json").read_text())["interpolation"] == 0
     assert all(torch.equal(v.half(), ours[k].half()) for k, v in before.state_dict().items() if v.is_floating_point())
     assert trained == {p: p.stat().st_mtime_ns for p in run.folder.rglob("weights.safetensors")}

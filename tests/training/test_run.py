@@ -1,18 +1,16 @@
 """What a run folder remembers: the log of its stages, and how long they took."""
 
 import json
-import math
 
 import pytest
 
-from deoldify_lite.training import run as run_module
-from deoldify_lite.training.checkpoint import save_checkpoint
+from deoldify_lite.training import stage as stage_module
 from deoldify_lite.training.errors import WrongCheckpoint
-from deoldify_lite.training.run import read_log, read_logs
+from deoldify_lite.training.log import read_log, read_logs
 
 
 def write_log(folder, *rows, torn=""):
-    lines = [json.dumps({"stage": stage, "step": step} | figures) for stage, step, figures in rows]
+    lines = [json.dumps({"stage": stage, "step": step} | metrics) for stage, step, metrics in rows]
     (folder / "log.jsonl").write_text("".join(line + "\n" for line in lines) + torn)
 
 
@@ -30,8 +28,8 @@ def test_what_a_stage_did_again_counts_and_nothing_after_it(tmp_path):
     """... and a line that a kill cut off is left out."""
     steps = [(1, {"x": 1}), (4, {"x": 2}), (7, {"x": 3}), (4, {"y": 4}), (5, {"y": 5})]
     write_log(tmp_path, *(("a", *step) for step in steps), torn='{"stage": "a", "step": 6, "lo')
-    figures = [{k: v for k, v in row.items() if k != "stage"} for row in read_log(tmp_path, "a")]
-    assert figures == [{"step": 1, "x": 1}, {"step": 4, "y": 4}, {"step": 5, "y": 5}]
+    metrics = [{k: v for k, v in row.items() if k != "stage"} for row in read_log(tmp_path, "a")]
+    assert metrics == [{"step": 1, "x": 1}, {"step": 4, "y": 4}, {"step": 5, "y": 5}]
 
 
 def test_of_a_stage_that_began_anew_nothing_is_left(tmp_path):
@@ -50,7 +48,7 @@ def test_no_log_no_rows(tmp_path):
 def now(monkeypatch):
     """The time by the stages' clock, to be moved on."""
     now = [100.0]
-    monkeypatch.setattr(run_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(stage_module.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -72,13 +70,3 @@ def test_the_seconds_of_a_stage_are_those_of_all_its_sittings(run, now):
     assert (run.folder / "log.jsonl").read_text().count('"step": 0') == 1, "it began once"
     with pytest.raises(WrongCheckpoint, match="lr was 1 and is now 2"):
         run.stage("a", {"lr": 2}).resume()
-
-
-def test_a_checkpoint_from_before_there_were_seconds_resumes_and_claims_none(run):
-    stage = run.stage("a", {})
-    stage.folder.mkdir(parents=True)
-    save_checkpoint(stage.checkpoint, {"recipe": stage.recipe, "step": 3})
-    stage.first_step = stage.resume()["step"]
-    stage.begin()
-    pace = stage.throughput(80)
-    assert all(math.isnan(pace[figure]) for figure in ("seconds", "samples_per_second"))

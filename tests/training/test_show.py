@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from deoldify_lite.training.errors import TrainingDiverged
-from deoldify_lite.training.learner import LossInPrecision
 from deoldify_lite.training.nogan import run_nogan
+from deoldify_lite.training.precision import LossInPrecision
 from deoldify_lite.training.show import _side_by_side, draw_curves, logit_map, plot_log, show_rows
 from deoldify_lite.training.stages import critic_learner, generator_learner
 
@@ -46,25 +46,25 @@ def files(run):
     return {p for p in run.folder.rglob("*") if p.is_file()}
 
 
-def test_show_batch_has_grey_and_truth(learn, drawn):
+def test_show_batch_has_grey_and_target(learn, drawn):
     learn.dls.show_batch(max_n=3)
     rows = drawn()
-    assert list(rows) == ["grey", "truth"]
-    assert rows["truth"].shape == (32, 3 * 34, 3)
-    assert colour(rows["grey"]) < 0.001 < colour(rows["truth"])
+    assert list(rows) == ["input", "target"]
+    assert rows["target"].shape == (32, 3 * 34, 3)
+    assert colour(rows["input"]) < 0.001 < colour(rows["target"])
 
 
 def test_show_results_has_ours_as_well(learn, drawn):
     learn.show_results(max_n=2)
     rows = drawn()
-    assert list(rows) == ["grey", "ours", "truth"]
+    assert list(rows) == ["input", "prediction", "target"]
     *inputs, _ = learn.dls.valid.one_batch()
     with torch.no_grad():
-        painted = learn.model.eval()(*inputs)[0]
+        predicted = learn.model.eval()(*inputs)[0]
     from deoldify_lite import color
 
-    shown = torch.as_tensor(rows["ours"][:, :32]).permute(2, 0, 1)
-    assert torch.allclose(shown, color.denormalize(painted).clamp(0, 1), atol=1e-4)
+    shown = torch.as_tensor(rows["prediction"][:, :32]).permute(2, 0, 1)
+    assert torch.allclose(shown, color.denormalize(predicted).clamp(0, 1), atol=1e-4)
 
 
 def test_lr_find_leaves_no_mark(run, learn):
@@ -95,8 +95,8 @@ def test_summary_finds_the_weights_under_spectral_norm_and_leaves_no_mark(run, f
 
 
 def test_the_generator_predicts_and_validates(learn):
-    painted, truth = learn.get_preds()
-    assert painted.shape == truth.shape and len(painted) == len(learn.dls.valid.members)
+    predicted, target = learn.get_preds()
+    assert predicted.shape == target.shape and len(predicted) == len(learn.dls.valid.members)
     assert learn.validate()[0] > 0
 
 
@@ -121,9 +121,9 @@ def test_lr_find_and_summary_of_the_critic(run, critic):
 def test_the_critics_fixed_pictures_are_of_the_same_photos(critic):
     from deoldify_lite import color
 
-    painted, truth = critic.dls.train.fixed(4)
-    assert painted.shape == truth.shape == (4, 3, 64, 64)
-    assert (color.luma(painted) - color.luma(truth)).abs().mean() < 0.02, "the generator changes colours alone"
+    predicted, target = critic.dls.train.fixed(4)
+    assert predicted.shape == target.shape == (4, 3, 64, 64)
+    assert (color.luma(predicted) - color.luma(target)).abs().mean() < 0.02, "the generator changes colours alone"
 
 
 def test_curves_of_what_was_recorded(run):
@@ -146,9 +146,9 @@ def test_curves_of_all_stages_lie_in_the_run_folder(run):
 def test_curves_are_drawn_where_a_loss_went_wrong(run, monkeypatch):
     calls, real = [], LossInPrecision.__call__
 
-    def poisoned(self, painted, truth):
+    def poisoned(self, predicted, target):
         calls.append(self)
-        return real(self, painted, truth) * (float("nan") if len(calls) == 3 else 1)
+        return real(self, predicted, target) * (float("nan") if len(calls) == 3 else 1)
 
     monkeypatch.setattr(LossInPrecision, "__call__", poisoned)
     with pytest.raises(TrainingDiverged):

@@ -1,16 +1,19 @@
 """What TensorBoard shows of a run, read back by TensorBoard itself."""
 
+import inspect
 import io
 import json
 import time
+from functools import partialmethod
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from deoldify_lite.training import callbacks
+from deoldify_lite.training.log import read_log
 from deoldify_lite.training.nogan import run_nogan
-from deoldify_lite.training.run import Run, read_log
+from deoldify_lite.training.run import Run
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
@@ -80,7 +83,7 @@ def test_critic_accuracy_on_real_and_on_generated(finished, stage):
 
 
 def test_which_network_trains_at_each_step(finished):
-    """In the GAN phase at every one: a step has the figures of the network that had its turn, and of no other."""
+    """In the GAN phase at every one: a step has the metrics of the network that had its turn, and of no other."""
     assert set(values(finished, GENERATOR, "generator_trains")) == {1.0}
     assert set(values(finished, CRITIC, "generator_trains")) == {0.0}
     events = read(finished, GAN)
@@ -95,7 +98,7 @@ def picture(event) -> np.ndarray:
 
 
 @pytest.mark.parametrize("stage", [GENERATOR, "cycle-1/generate", CRITIC, GAN])
-def test_grids_of_grey_ours_and_truth(finished, stage):
+def test_grids_of_grey_ours_and_target(finished, stage):
     """Three rows: the first without colour, the last with the most; the same photos each time."""
     found = [picture(event) for event in read(finished, stage).Images("input_prediction_target")]
     assert found
@@ -106,14 +109,16 @@ def test_grids_of_grey_ours_and_truth(finished, stage):
 
 
 def test_a_grid_every_200_steps(run, monkeypatch):
-    """And one at the end."""
-    shown = []
+    """And one at the end; here every two steps."""
+    shown, pictures = [], callbacks.Pictures.__init__
+    assert inspect.signature(pictures).parameters["every"].default == 200
+    monkeypatch.setattr(callbacks.Pictures, "__init__", partialmethod(pictures, every=2))
     monkeypatch.setattr(callbacks.Pictures, "show", lambda self, step: shown.append(step))
-    run.schedule = run.schedule.override({"generator_stages.a.epochs": "126", "generator_stages.a.batch": "4"})
+    run.schedule = run.schedule.override({"generator_stages.a.epochs": "1.5"})
     run_nogan(run, "generator")
     steps = json.loads((run.folder / "generator/1-a/done.json").read_text())["steps"]
-    assert steps > 400
-    assert shown[:3] == [200, 400, steps]
+    assert steps == 5
+    assert shown[:3] == [2, 4, 5]
 
 
 def test_verdicts_of_the_critic(finished):
@@ -139,13 +144,13 @@ def test_steps_done_again_after_a_kill_are_shown_once(run):
     """TensorBoard shows those of the second time; so does `read_log`."""
     stage = run.stage("twice", {})
     for step in range(1, 7):
-        stage.record(step, {"loss": step})
+        stage.tracker.scalars(step, {"loss": step})
     stage.tracker.writer.close()
     time.sleep(1.1)  # files of events are named by the second
     again = run.stage("twice", {})
     again.first_step = 3  # three are in the checkpoint
     for step in range(4, 6):
-        again.record(step, {"loss": 10 * step})
-    again.board.close()
+        again.tracker.scalars(step, {"loss": 10 * step})
+    again.tracker.writer.close()
     assert values(run, "twice", "loss") == [1, 2, 3, 40, 50]
     assert [row["loss"] for row in read_log(run.folder, "twice")] == [1, 2, 3, 40, 50]
