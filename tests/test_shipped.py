@@ -16,8 +16,8 @@ from deoldify_lite.cli import program
 from deoldify_lite.metrics.image import colorfulness
 from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.models import MODELS, shipped
-from deoldify_lite.samples import sample_photos
 from deoldify_lite.presets import preset
+from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import Schedule
 
 ROOT = Path(__file__).parents[1]

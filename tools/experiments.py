@@ -157,7 +157,7 @@ def cost(experiment: Experiment) -> tuple[int, float]:
     Seconds by the speeds that a stage recorded, but for those below a fifth of the usual: clocks go on while a training
     is paused.
     """
-    from deoldify_lite.training.run import read_logs
+    from deoldify_lite.training.log import read_logs
 
     folder = experiment.of or experiment.folder
     stages = sorted(folder.glob("*/*/done.json"))
@@ -168,7 +168,7 @@ def cost(experiment: Experiment) -> tuple[int, float]:
     logs, presentations, seconds = read_logs(folder), 0, 0.0
     for stage in stages:
         done = json.loads(stage.read_text())
-        shown = done["presentations"]
+        shown = done["samples_seen"]
         rows = logs.get(stage.parent.relative_to(folder).as_posix(), ())
         paces = [1 / row["samples_per_second"] for row in rows if "samples_per_second" in row]
         usual = median(paces) if paces else 0
@@ -204,7 +204,7 @@ def figures_table(experiments: list[Experiment]) -> str:
         presentations, seconds = cost(experiment) if figures else (None, None)
         spent = [f"{presentations:,}", f"{seconds / 60:.0f}"] if figures else ["-", "-"]
         rows.append([experiment.name, *spent, *(as_text(k, figures.get(k, {}).get("value")) for k in FIGURES)])
-    return markdown_table(rows, FIGURES, "presentations", "minutes")
+    return markdown_table(rows, FIGURES, "samples_seen", "minutes")
 
 
 if __name__ == "__main__":

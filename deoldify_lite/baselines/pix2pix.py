@@ -20,27 +20,30 @@ from ..device import autocast, memory_in_use
 from ..files import atomic_path, write_atomically
 from ..modeling.pretrained import load_pretrained_encoder
 from ..modeling.weights import load_strictly, read_safetensors, save_weights
+from ..training.callbacks import picture_grid
 from ..training.data import Sampler, jitter
+from ..training.degradation import grayscale_input
 from ..training.errors import TrainingDiverged
-from ..training.grey import clean_grey
-from ..training.run import Run, Stage, picture_grid, read_log, remembered_photos
+from ..training.log import read_log
+from ..training.run import RunFolder, remembered_photos
+from ..training.stage import Stage
 from .configs import GAN_LOSSES, PIXEL_LOSSES, BaselineConfig
 from .networks import SPACES, UNETS, PatchGAN, Pix2Pix, init_normal_
 
 log = logging.getLogger(__name__)
 
 
-def open_baseline(folder: Path, config: BaselineConfig, photos: tuple[Path, ...] = (), **settings: Any) -> Run:
+def open_baseline(folder: Path, config: BaselineConfig, photos: tuple[Path, ...] = (), **settings: Any) -> RunFolder:
     """The run of a config: a folder of its own in `folder`, beside those of others, whose packed photos it shares.
 
-    `settings` go to `Run`. Without `photos` it takes those that it had before.
+    `settings` go to `RunFolder`. Without `photos` it takes those that it had before.
     """
     budget = f"@{config.samples_seen}" if config.samples_seen else ""
     place = folder / (config.name + budget)
-    return Run(place, config, remembered_photos(place, photos), cache=folder / "photos", **settings)
+    return RunFolder(place, config, remembered_photos(place, photos), cache=folder / "photos", **settings)
 
 
-def train(run: Run) -> Path:
+def train(run: RunFolder) -> Path:
     """Train the run's config, first the one that it starts from. Returns `generator.safetensors` in the run folder.
 
     Goes on where it was interrupted, to the same bits.
@@ -49,7 +52,7 @@ def train(run: Run) -> Path:
         TrainingDiverged: a loss became NaN or infinite; the last checkpoint stands.
         WrongCheckpoint: the folder holds the work of another config, or a damaged checkpoint.
     """
-    config, result = run.schedule, run.folder / "generator.safetensors"
+    config, result = run.settings, run.folder / "generator.safetensors"
     stage = run.stage("train", config.fingerprint)
     if stage.is_done:
         return result
@@ -74,14 +77,14 @@ def train(run: Run) -> Path:
     return result
 
 
-def critic_weights(run: Run) -> Path:
+def critic_weights(run: RunFolder) -> Path:
     "Where the critic of a finished run lies; one without a GAN loss has none."
     return run.folder / "train" / "critic.safetensors"
 
 
-def _networks(run: Run, initial: Run | None) -> tuple[Pix2Pix, PatchGAN | None]:
+def _networks(run: RunFolder, initial: RunFolder | None) -> tuple[Pix2Pix, PatchGAN | None]:
     "Generator and critic, new or from a finished run."
-    config = run.schedule
+    config = run.settings
     options = ("network", "space", "size", "down", "width", "norm", "activation", "dropout")
     generator = Pix2Pix(**{name: getattr(config, name) for name in options})
     if initial is not None:
@@ -104,7 +107,7 @@ class Pix2PixTraining:
     "Generator against critic: both networks, their optimisers, and one step of both on one batch."
 
     def __init__(self, stage: Stage, generator: Pix2Pix, critic: PatchGAN | None):
-        run, config = stage.run, stage.run.schedule
+        run, config = stage.run, stage.run.settings
         self.stage, self.config, self.generator, self.critic = stage, config, generator.train(), critic
         self.generator_opt = torch.optim.Adam(generator.parameters(), config.lr, config.betas)
         if critic is not None:
@@ -138,7 +141,7 @@ class Pix2PixTraining:
         draw = self.stage.seed("batch", step)
         target = self.photos.crops(index, config.size, config.augment, draw).to(self.stage.run.device)
         target = jitter(target, config.augment, draw)
-        return self.generator.condition(clean_grey(target)), self.generator.target(target)
+        return self.generator.condition(grayscale_input(target)), self.generator.target(target)
 
     def step(self) -> dict[str, float]:
         "The critic learns, then the generator, from the same prediction. Returns the losses, named as in 003."
@@ -200,7 +203,7 @@ class Pix2PixTraining:
 
 def _play(stage: Stage, training: Pix2PixTraining) -> dict[str, float]:
     "All steps that are not done yet, with records, pictures and checkpoints. Returns metrics."
-    run, config, steps = stage.run, stage.run.schedule, training.steps
+    run, config, steps = stage.run, stage.run.settings, training.steps
     often = max(1, min(20, steps // config.epochs))  # steps from record to record
     pictures = {max(1, round(e * steps / config.epochs)): e for e in (*config.picture_epochs, config.epochs)}
     tables = {round(e * steps / config.epochs) for e in range(config.table_every, config.epochs, config.table_every)}
@@ -217,7 +220,7 @@ def _play(stage: Stage, training: Pix2PixTraining) -> dict[str, float]:
                 count, now = (training.done - 1) % often + 1, time.monotonic()
                 means = {name: total / count for name, total in training.sums.items()}
                 speed = {"samples_per_second": count * config.batch / (now - recorded)}
-                stage.record(training.done, means | speed | memory_in_use(run.device))
+                stage.tracker.scalars(training.done, means | speed | memory_in_use(run.device))
                 training.sums, recorded = {}, now
             if training.done in pictures:
                 _show(stage, training, *fixed, run.folder / "samples" / f"epoch-{pictures[training.done]:04}.png")
@@ -232,7 +235,7 @@ def _play(stage: Stage, training: Pix2PixTraining) -> dict[str, float]:
         "steps": steps,
         "batch": config.batch,
         "parameters": sum(p.numel() for p in training.generator.parameters()),
-    } | stage.pace(steps * config.batch)
+    } | stage.throughput(steps * config.batch)
 
 
 @torch.no_grad()
@@ -242,16 +245,16 @@ def _show(stage: Stage, training: Pix2PixTraining, grey: Tensor, target: Tensor,
         prediction = training.generator.eval()(grey)
     training.generator.train()
     grid = picture_grid(grey, prediction, target)
-    stage.board.add_image("grey_ours_truth", grid.numpy(), training.done)
+    stage.tracker.image(training.done, "grey_ours_truth", grid)
     if path is not None:
         with atomic_path(path) as temporary:
             Image.fromarray((grid * 255).round().byte().permute(1, 2, 0).numpy()).save(temporary, "PNG")
 
 
-def write_losses(run: Run, steps: int, draw: bool = True) -> None:
+def write_losses(run: RunFolder, steps: int, draw: bool = True) -> None:
     "What the log says of the losses: `losses.md`, a table every few epochs as in 003, and `losses.png`, as in 000."
     rows = read_log(run.folder, "train")
-    config = run.schedule
+    config = run.settings
     names = [name for name in rows[-1] if name.startswith("loss_")]
     table = [["epoch", "samples_seen", *names]]
     for epoch in sorted({*range(config.table_every, config.epochs + 1, config.table_every), config.epochs}):

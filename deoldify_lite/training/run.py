@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..device import tune_allocator, pick_device, pick_precision
+from ..device import pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
 from ..files import write_atomically
 from ..presets import preset

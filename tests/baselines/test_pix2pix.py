@@ -19,7 +19,7 @@ from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.modeling.weights import load_generator, read_safetensors
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.training.errors import TrainingDiverged, WrongCheckpoint
-from deoldify_lite.training.run import read_log
+from deoldify_lite.training.log import read_log
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT.parent / "shared" / "seeds"
