@@ -71,7 +71,7 @@ def test_what_began_from_imagenet_does_not_change_to_other_weights(tmp_path, pho
 def test_a_copy_that_was_tampered_with_is_noticed(tmp_path, photos, weights):
     run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
     save_weights(build_generator("lite", "test_efficientnet"), tmp_path / "run/init_from.safetensors")
-    with pytest.raises(WrongCheckpoint, match=r"networks\.start was"):
+    with pytest.raises(WrongCheckpoint, match=r"networks\.init_from was"):
         run_nogan(open_small(tmp_path / "run", photos), "generator")
 
 
