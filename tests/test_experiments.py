@@ -52,7 +52,7 @@ def plan(tmp_path) -> list:
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(whole))
     page = tmp_path / "page.md"
     page.write_text(
-        "# Mine\n<!-- begin: made by scripts/experiments.py -->\n<!-- end: made by scripts/experiments.py -->\n"
+        "# Mine\n<!-- begin: made by tools/experiments.py -->\n<!-- end: made by tools/experiments.py -->\n"
     )
     return ["--plan", tmp_path / "plan.yaml", "--runs", tmp_path / "runs", "--page", page, "--device", "cpu"]
 

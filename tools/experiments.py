@@ -83,7 +83,7 @@ def main(
         for name in only or every:
             train_and_judge(every[name], photos, truths, device)
     tables = "\n\n".join(table(question, base) for question in questions)
-    write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), tables, "experiments"))
+    write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), tables, "tools/experiments.py"))
     typer.echo(page)
 
 

@@ -12,7 +12,7 @@ from .tables import Method, markdown_table, notes, score_table, value
 
 IDENTITY = ("photos_sha256", "sha256", "folder", "render_factor")  # in which a method of two files agrees
 PUBLISHED_METRICS = ("fid", "colorfulness_abs", "colorfulness_abs_gap", "psnr")
-BEGIN, END = "<!-- begin: made by scripts/{}.py -->", "<!-- end: made by scripts/{}.py -->"
+BEGIN, END = "<!-- begin: made by {} -->", "<!-- end: made by {} -->"
 
 
 def write_comparison(page: Path, files: Sequence[Path], published: Path, apart: Sequence[str] = ()) -> None:
@@ -92,7 +92,7 @@ def published_table(methods: list[Method], published: dict[str, Any]) -> str:
     return markdown_table(texts, PUBLISHED_METRICS, "photos", "million weights")
 
 
-def write_between_markers(page: str, block: str, script: str = "compare") -> str:
+def write_between_markers(page: str, block: str, script: str = "scripts/compare.py") -> str:
     """`page` with `block` in place of what was between the markers of the script that made it.
 
     Raises:

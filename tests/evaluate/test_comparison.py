@@ -121,7 +121,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, change, words):
 
 
 def test_only_what_is_between_the_markers_changes():
-    begin, end = BEGIN.format("compare"), END.format("compare")
+    begin, end = BEGIN.format("scripts/compare.py"), END.format("scripts/compare.py")
     page = f"# Title\n\n{begin}\nold\n{end}\n\nThe end.\n"
     once = write_between_markers(page, "new")
     assert once == f"# Title\n\n{begin}\n\nnew\n\n{end}\n\nThe end.\n"
@@ -132,7 +132,7 @@ def test_only_what_is_between_the_markers_changes():
 
 def test_the_command_writes_the_page(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("\n".join(marker.format("compare") for marker in (BEGIN, END)))
+    page.write_text("\n".join(marker.format("scripts/compare.py") for marker in (BEGIN, END)))
     metrics = write(tmp_path / "metrics.json", METRICS)
     run = lambda *arguments: CliRunner().invoke(single(compare), list(map(str, arguments)))  # noqa: E731
     result = run(metrics, "--page", page)
