@@ -6,12 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 from typer.testing import CliRunner
 
 from deoldify_lite.cli import program
 from deoldify_lite.files import sha256
 from deoldify_lite.modeling.generator import build_generator
-from deoldify_lite.modeling.weights import default_render_factor, find_weights, read_safetensors, save_weights
+from deoldify_lite.modeling.weights import (
+    METADATA_KEY,
+    BadWeights,
+    default_render_factor,
+    find_weights,
+    load_generator,
+    read_safetensors,
+    save_weights,
+)
 from deoldify_lite.models import MODELS, SHIPPED, shipped, usual_render_factor
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +70,14 @@ def test_a_file_may_record_its_own_render_factor(tmp_path):
     config, _ = read_safetensors(tmp_path / "mine.safetensors")
     assert config == generator.config, "that is not part of the network"
     assert default_render_factor(tmp_path / "mine.safetensors", config) == 7
+
+
+@pytest.mark.parametrize("description", ["", "[1]", '{"architecture": "lite", "render_factor": "12"}'])
+def test_a_damaged_description_is_refused(tmp_path, description):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(safetensors.torch.save({"a": torch.zeros(1)}, {METADATA_KEY: description}))
+    with pytest.raises(BadWeights, match=r"mine\.safetensors: its description"):
+        load_generator(path)
 
 
 def test_the_registry_is_quick_to_import():

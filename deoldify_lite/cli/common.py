@@ -60,7 +60,7 @@ class Command(TyperCommand):
             if not error.filename:  # a broken pipe, for one, which is Typer's business
                 raise
             failure = DeoldifyError(f"{error.filename}: {error.strerror}")
-        typer.echo(f"error: {' '.join(str(failure).splitlines())}", err=True)
+        typer.echo(f"error: {' '.join(map(str.strip, str(failure).splitlines()))}", err=True)
         raise typer.Exit(failure.exit_code)
 
 

@@ -127,9 +127,12 @@ def _read_description(path: Path) -> dict[str, Any]:
     if METADATA_KEY not in metadata:
         raise BadWeights(f"{path}: holds no generator of this package (its metadata has no {METADATA_KEY!r})")
     try:
-        return json.loads(metadata[METADATA_KEY])
-    except ValueError as error:
-        raise BadWeights(f"{path}: its description of the network is damaged; fetch or copy it again") from error
+        description = json.loads(metadata[METADATA_KEY])
+    except ValueError:
+        description = None
+    if not isinstance(description, dict) or not isinstance(description.get("render_factor", 2), int):
+        raise BadWeights(f"{path}: its description of the network is damaged; fetch or copy it again")
+    return description
 
 
 @contextmanager

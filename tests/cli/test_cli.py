@@ -30,7 +30,7 @@ def test_every_command_has_a_help_text():
 @pytest.mark.parametrize(
     "error, code, line",
     [
-        (errors.DeoldifyError("two\n  lines"), 1, "error: two   lines\n"),
+        (errors.DeoldifyError("two\n  lines"), 1, "error: two lines\n"),
         (errors.UsageError("no such thing"), 2, "error: no such thing\n"),
         (errors.Unavailable("not here"), 3, "error: not here\n"),
         (errors.Interrupted("goes on from here"), 130, "error: goes on from here\n"),
