@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -103,11 +103,9 @@ class DeOldify:
         "Seconds from the file to the finished picture in memory, which is then saved where that is wanted."
         question = {"photo": str(photo.resolve()), "render_factor": render_factor}
         question["save"] = str(save.resolve()) if save else None
-        try:
+        with suppress(OSError):  # it died; the answer says why
             self.process.stdin.write(json.dumps(question) + "\n")
             self.process.stdin.flush()
-        except OSError:
-            pass  # it died; the answer says why
         return self._answer()["seconds"]
 
     def _answer(self) -> dict[str, Any]:
@@ -132,18 +130,11 @@ class DeOldify:
         self.process.stdout.close()
         self.errors.close()
 
-    def __enter__(self) -> "DeOldify":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.close()
-
 
 def compare(
     checkout: Path,
     weights: Path | None,
     scratch: Path,
-    *,
     lite: Configuration,
     device: torch.device,
     precisions: Sequence[str],
@@ -160,7 +151,7 @@ def compare(
     photo, its_picture = scratch / "photo.jpg", scratch / "deoldify.png"
     fitted(SIZE, "RGB").save(photo, quality=90)
     its_device = "cuda" if device.type == "cuda" else "cpu"
-    with DeOldify(checkout, weights, its_device, torch.get_num_threads(), scratch) as original:
+    with closing(DeOldify(checkout, weights, its_device, torch.get_num_threads(), scratch)) as original:
         configurations = {}
         for precision in precisions:
             chosen = {"device": str(device), "precision": precision, "render_factor": render_factor}

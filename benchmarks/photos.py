@@ -38,7 +38,7 @@ def fitted(size: tuple[int, int], mode: str = "L") -> Image.Image:
 
 
 def make_folder(folder: Path, count: int, megapixels: float, mode: str, extension: str = ".jpg") -> Path:
-    """`count` photos in a new folder, which is returned: each of the samples in turn.
+    """`count` photos in a new folder, which is returned: the samples over and over.
 
     Raises:
         NoSamples: the libraries that bring the samples are not installed.

@@ -11,11 +11,11 @@ All but training makes its photos of the samples. Other programs at work on the 
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -89,43 +89,76 @@ def benchmark(
     """Measure and print tables: each value the median of some measurements, with the smallest and the largest."""
     import torch
 
+    from benchmarks.configuration import Configuration, find_or_make
+    from benchmarks.deoldify import check, compare
+    from benchmarks.engine import measure_engine, measure_peaks, profile_network
+    from benchmarks.folder import measure_folder
     from benchmarks.machine import describe, heading
-    from benchmarks.results import table, write_json
+    from benchmarks.photos import KINDS, fitted
+    from benchmarks.process import measure_memory, measure_startup
+    from benchmarks.results import Result, table, write_json
+    from deoldify_lite.device import has_fast_bfloat16, pick_device, pick_precision
     from deoldify_lite.photo.decoders import configure_decoders
 
-    given = {"deoldify": deoldify, "training": training_photos}
-    names = names or [*USUAL, *(name for name, value in given.items() if value)]
+    names = names or [*USUAL, *(["deoldify"] if deoldify else []), *(["training"] if training_photos else [])]
     if unknown := [name for name in names if name not in NAMES]:
         raise UsageError(f"there is no benchmark {', '.join(unknown)}; choose {', '.join(NAMES)}")
-    if "deoldify" in names and deoldify is None:
-        raise UsageError("deoldify needs a clone of DeOldify: --deoldify CHECKOUT")
+    if "deoldify" in names:
+        if deoldify is None:
+            raise UsageError("deoldify needs a clone of DeOldify: --deoldify CHECKOUT")
+        check(deoldify, deoldify_weights)
     if "training" in names and not training_photos:
         raise UsageError("training needs photos: --training-photos PATH")
-    changes = dict(change.partition("=")[::2] for change in set_ or ())
+    where = pick_device(device)
+    precision = precision or ["float32", *(["bfloat16"] if has_fast_bfloat16(where) else [])]
+    for name in precision:
+        pick_precision(where, name)  # fails at once, not after half of the work
     if threads:
         torch.set_num_threads(threads)
+    megapixels = megapixels or [0.8, 12]
     configure_decoders()
+
+    def measure(scratch: Path) -> Iterator[list[Result]]:
+        several = {"engine", "network"} & {*names}
+        generators = [find_or_make(name, scratch) for name in (weights or ["lite", "deep"])[: None if several else 1]]
+
+        def configurations(generators: list[tuple[str, Path]], precisions: list[str]) -> Iterator[Configuration]:
+            for (name, path), kind, factor in product(generators, precisions, render_factor or [None]):
+                yield Configuration(name, path, str(where), kind, factor)
+
+        first = next(configurations(generators, precision[-1:]))
+        if "engine" in names:
+            kinds = dict.fromkeys(["bfloat16", "float32", *(name for name in precision if name != "auto")])
+            yield (peaks := measure_peaks(where, repeats, kinds))
+            for configuration in configurations(generators, precision):
+                yield measure_engine(configuration, fitted(PHOTO_SIZE), repeats, peaks)
+                if not render_factor and configuration.about["render_factor"] != DEOLDIFY_FACTOR:
+                    larger = replace(configuration, render_factor=DEOLDIFY_FACTOR)
+                    yield measure_engine(larger, fitted(PHOTO_SIZE), repeats, peaks)
+        if "network" in names:
+            for configuration in configurations(generators, precision[-1:]):
+                yield profile_network(configuration, fitted(PHOTO_SIZE))
+        if "deoldify" in names:
+            lite, factor = Configuration(*generators[0]), (render_factor or [DEOLDIFY_FACTOR])[0]
+            yield compare(deoldify, deoldify_weights, scratch, lite, where, precision, factor, repeats)
+        if "folder" in names:
+            for configuration, size, mode in product(configurations(generators[:1], precision), megapixels, KINDS):
+                yield measure_folder(configuration, scratch, photos, size, mode, repeats)
+        if "startup" in names:
+            yield measure_startup(first, scratch, repeats)
+        if "memory" in names:
+            yield measure_memory(first, scratch, photos, max(megapixels), scan, repeats)
+        if "training" in names:
+            from benchmarks.training import measure_training  # imports fastai
+
+            changes = dict(change.partition("=")[::2] for change in set_ or [])
+            yield measure_training(scratch, training_photos, preset, stage, changes, device, steps)
+
     machine, results = describe(), []
     typer.echo(heading(machine))
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            for found in measure(
-                names,
-                Path(scratch),
-                weights=weights or ("lite", "deep"),
-                render_factors=render_factor or (),
-                precisions=precision or (),
-                device=device,
-                repeats=repeats,
-                megapixels=megapixels or (0.8, 12),
-                photos=photos,
-                scan=scan,
-                deoldify=(deoldify, deoldify_weights),
-                training={
-                    **{"photos": training_photos, "preset": preset, "stage": stage},
-                    **{"changes": changes, "device": device, "steps": steps},
-                },
-            ):
+            for found in measure(Path(scratch)):
                 typer.echo("\n" + table(found))
                 results += found
     except OSError as error:
@@ -133,85 +166,6 @@ def benchmark(
     finally:
         if json and results:
             write_json(json, machine, results)
-
-
-def measure(
-    names: Sequence[str],
-    scratch: Path,
-    *,
-    weights: Sequence[str],
-    render_factors: Sequence[int],
-    precisions: Sequence[str],
-    device: str,
-    repeats: int,
-    megapixels: Sequence[float],
-    photos: int,
-    scan: float,
-    deoldify: tuple[Path | None, Path | None],
-    training: dict[str, Any],
-) -> Iterator[list]:
-    """The results of each benchmark in `names`, as soon as there are some; the options are those of the command.
-
-    deoldify: checkout and weights, as `compare` takes them.   training: what `measure_training` takes.
-    """
-    from benchmarks.configuration import Configuration, find_or_make
-    from benchmarks.deoldify import check, compare
-    from benchmarks.engine import measure_engine, measure_peaks, profile_network
-    from benchmarks.folder import measure_folder
-    from benchmarks.photos import KINDS, fitted
-    from benchmarks.process import measure_memory, measure_startup
-    from deoldify_lite.device import has_fast_bfloat16, pick_device, pick_precision
-
-    if "deoldify" in names:
-        check(*deoldify)
-    device = pick_device(device)
-    precisions = precisions or ("float32", *(["bfloat16"] if has_fast_bfloat16(device) else []))
-    for precision in precisions:
-        pick_precision(device, precision)  # fails at once, not after half of the work
-    several = {"engine", "network"} & {*names}
-    generators = [find_or_make(name, scratch) for name in (weights if several else weights[:1])]
-
-    def configurations(generators: list[tuple[str, Path]], precisions: Sequence[str]) -> Iterator[Configuration]:
-        for (name, path), precision in product(generators, precisions):
-            for factor in render_factors or (None,):
-                yield Configuration(name, path, str(device), precision, factor)
-
-    first = next(configurations(generators, precisions[-1:]))
-    if "engine" in names:
-        peaks = measure_peaks(
-            device, repeats, dict.fromkeys(("bfloat16", "float32", *(p for p in precisions if p != "auto")))
-        )
-        yield peaks
-        for configuration in configurations(generators, precisions):
-            yield measure_engine(configuration, fitted(PHOTO_SIZE), repeats, peaks)
-            if not render_factors and configuration.about["render_factor"] != DEOLDIFY_FACTOR:
-                larger = replace(configuration, render_factor=DEOLDIFY_FACTOR)
-                yield measure_engine(larger, fitted(PHOTO_SIZE), repeats, peaks)
-    if "network" in names:
-        for configuration in configurations(generators, precisions[-1:]):
-            yield profile_network(configuration, fitted(PHOTO_SIZE))
-    if "deoldify" in names:
-        yield compare(
-            *deoldify,
-            scratch,
-            lite=Configuration(*generators[0]),
-            device=device,
-            precisions=precisions,
-            render_factor=(*render_factors, DEOLDIFY_FACTOR)[0],
-            repeats=repeats,
-        )
-    if "folder" in names:
-        for configuration in configurations(generators[:1], precisions):
-            for size, mode in product(megapixels, KINDS):
-                yield measure_folder(configuration, scratch, photos, size, mode, repeats)
-    if "startup" in names:
-        yield measure_startup(first, scratch, repeats)
-    if "memory" in names:
-        yield measure_memory(first, scratch, photos, max(megapixels), scan, repeats)
-    if "training" in names:
-        from benchmarks.training import measure_training
-
-        yield measure_training(scratch, **training)
 
 
 if __name__ == "__main__":

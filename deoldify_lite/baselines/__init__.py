@@ -1,0 +1,1 @@
+"The pix2pix systems of four documents, which NoGAN is compared with: docs/baselines.md."

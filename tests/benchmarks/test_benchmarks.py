@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -234,7 +235,7 @@ def test_deoldifys_process_answers_photo_by_photo_and_keeps_the_checkout_clean(c
     photo, saved, made = tmp_path / "photo.jpg", tmp_path / "saved.png", tmp_path / "made.pth"
     Image.new("RGB", (20, 10)).save(photo)
     before = sorted(checkout.rglob("*"))
-    with DeOldify(checkout, made, "cpu", 1, tmp_path) as original:
+    with closing(DeOldify(checkout, made, "cpu", 1, tmp_path)) as original:
         assert original.colorize(photo, 2) > 0
         assert not saved.exists()
         assert original.colorize(photo, 2, save=saved) > 0
