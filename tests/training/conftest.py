@@ -1,5 +1,6 @@
 """A folder of small real photos and a run on them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 
 from deoldify_lite.presets import preset
 from deoldify_lite.samples import sample_photos
+from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.run import Run
 from helpers.shared import shared_folder
 from helpers.smoke import SMALL
@@ -27,7 +29,29 @@ def photos(tmp_path_factory) -> Path:
     return shared_folder(tmp_path_factory, "photos", fill)
 
 
+def run_in(folder: Path, photos: Path, **changes: str) -> Run:
+    """The smoke preset, smaller still."""
+    schedule = preset("smoke").override(SMALL | changes)
+    return Run(folder, schedule, (photos,), device="cpu", cache=photos / ".packs")
+
+
 @pytest.fixture
 def run(tmp_path, photos) -> Run:
-    """The smoke preset, smaller still."""
-    return Run(tmp_path / "run", preset("smoke").override(SMALL), (photos,), device="cpu", cache=photos / ".packs")
+    """Of small stages, none of which is done."""
+    return run_in(tmp_path / "run", photos)
+
+
+LONGER = {"gan.fraction": "1.5"}  # enough for three scores
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, photos) -> Run:
+    """A run of which all stages are done. Only to be read."""
+    fill = lambda folder: run_nogan(run_in(folder, photos, **LONGER))  # noqa: E731
+    return run_in(shared_folder(tmp_path_factory, "finished run", fill), photos, **LONGER)
+
+
+@pytest.fixture
+def finished_copy(finished_run, photos, tmp_path) -> Run:
+    """The same, to be changed."""
+    return run_in(shutil.copytree(finished_run.folder, tmp_path / "finished"), photos, **LONGER)

@@ -17,8 +17,7 @@ from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.samples import sample_photos
-from deoldify_lite.training.data import is_validation
-from deoldify_lite.training.nogan import run_nogan
+from deoldify_lite.training.data import is_validation, open_pack
 from helpers.smoke import SMALL
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "nogan.py"
@@ -134,16 +133,12 @@ def test_mistakes_get_one_clear_line(tmp_path, photos, monkeypatch, arguments, c
     assert len(lines) == 1 and message in lines[0]
 
 
-def test_validation_photos_are_never_trained_on(run):
+def test_validation_photos_are_never_trained_on(finished_run):
     """Nor do they reach the critic."""
-    run_nogan(run, "generator")
-    photos = run.pack(32)
-    split = run.split(photos)
+    photos = finished_run.pack(32)
+    split = finished_run.split(photos)
     assert {photos.names[i] for i in split.valid} == {n for n in photos.names if is_validation(n, 0.2)}
-    run_nogan(run, "generate")
-    from deoldify_lite.training.data import open_pack
-
-    generated = open_pack(run.folder / "cycle-1/generate/generated.bin")
+    generated = open_pack(finished_run.folder / "cycle-1/generate/generated.bin")
     assert set(generated.names) <= {photos.names[i] for i in split.train}
 
 

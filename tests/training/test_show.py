@@ -32,9 +32,8 @@ def learn(run):
 
 
 @pytest.fixture
-def critic(run):
-    run_nogan(run, "generator")
-    run_nogan(run, "generate")
+def critic(finished_copy):
+    run = finished_copy
     return critic_learner(run, 1, run.schedule.critic_stages[0], run.folder / "cycle-1/generate/generated.bin")
 
 
@@ -110,11 +109,11 @@ def test_the_critic_shows_what_it_judges(critic, drawn):
         critic.show_results()
 
 
-def test_lr_find_and_summary_of_the_critic(run, critic):
-    before = files(run)
+def test_lr_find_and_summary_of_the_critic(finished_copy, critic):
+    before = files(finished_copy)
     assert 1e-7 < critic.lr_find(num_it=12, show_plot=False).valley < 10
     assert "Total params" in str(critic.summary())
-    assert files(run) == before
+    assert files(finished_copy) == before
     plt.close("all")
 
 
@@ -126,20 +125,18 @@ def test_the_critics_fixed_pictures_are_of_the_same_photos(critic):
     assert (color.luma(predicted) - color.luma(target)).abs().mean() < 0.02, "the generator changes colours alone"
 
 
-def test_curves_of_what_was_recorded(run):
-    run_nogan(run, "generator")
-    plot_log(run.folder, "generator/2-b", "generator/loss", "samples_per_second")
+def test_curves_of_what_was_recorded(finished_run):
+    plot_log(finished_run.folder, "generator/2-b", "generator/loss", "samples_per_second")
     axes = plt.gcf().axes
     assert [axis.get_title() for axis in axes] == ["generator/loss", "samples per second"]
     assert all(len(axis.lines[0].get_xdata()) for axis in axes)
     plt.close("all")
 
 
-def test_curves_of_all_stages_lie_in_the_run_folder(run):
+def test_curves_of_all_stages_lie_in_the_run_folder(run, finished_run):
     run_nogan(run, "generator")
     before = np.asarray(Image.open(run.folder / "curves.png"))
-    run_nogan(run)
-    after = np.asarray(Image.open(run.folder / "curves.png"))
+    after = np.asarray(Image.open(finished_run.folder / "curves.png"))
     assert len(after) > len(before), "the critic's are there, too"
 
 

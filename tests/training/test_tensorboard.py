@@ -26,67 +26,55 @@ def read(run: Run, stage: str):
     return accumulator.EventAccumulator(str(run.folder / stage), size_guidance=keep_all).Reload()
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, photos) -> Run:
-    """A run through all stages, with GAN phase long enough for three scores."""
-    from deoldify_lite.presets import preset
-    from helpers.smoke import SMALL
-
-    schedule = preset("smoke").override(SMALL | {"gan.fraction": "1.5"})
-    run = Run(tmp_path_factory.mktemp("tensorboard") / "run", schedule, (photos,), device="cpu")
-    run_nogan(run)
-    return run
-
-
 def values(run: Run, stage: str, tag: str) -> list[float]:
     return [event.value for event in read(run, stage).Scalars(tag)]
 
 
 @pytest.mark.parametrize("stage", [GENERATOR, CRITIC, GAN])
-def test_every_stage_that_trains_shows_speed_memory_and_who_trains(finished, stage):
-    scalars = read(finished, stage).Tags()["scalars"]
+def test_every_stage_that_trains_shows_speed_memory_and_who_trains(finished_run, stage):
+    scalars = read(finished_run, stage).Tags()["scalars"]
     assert {"samples_per_second", "memory/process_mb", "generator_trains"} <= set(scalars)
-    assert all(v > 0 for v in values(finished, stage, "samples_per_second"))
-    assert all(100 < v < 100_000 for v in values(finished, stage, "memory/process_mb"))
+    assert all(v > 0 for v in values(finished_run, stage, "samples_per_second"))
+    assert all(100 < v < 100_000 for v in values(finished_run, stage, "memory/process_mb"))
 
 
-def test_generating_shows_speed_and_memory(finished):
-    assert values(finished, "cycle-1/generate", "samples_per_second")[0] > 0
-    assert values(finished, "cycle-1/generate", "memory/process_mb")[0] > 100
+def test_generating_shows_speed_and_memory(finished_run):
+    assert values(finished_run, "cycle-1/generate", "samples_per_second")[0] > 0
+    assert values(finished_run, "cycle-1/generate", "memory/process_mb")[0] > 100
 
 
-def test_the_generators_losses_stand_apart(finished):
+def test_the_generators_losses_stand_apart(finished_run):
     parts = [f"generator/{name}" for name in ("pixel", "feature_3", "feature_4", "feature_5")]
-    losses = [values(finished, GENERATOR, tag)[-1] for tag in parts]
+    losses = [values(finished_run, GENERATOR, tag)[-1] for tag in parts]
     assert all(loss > 0 for loss in losses)
-    assert sum(losses) == pytest.approx(values(finished, GENERATOR, "generator/loss")[-1], rel=1e-4)
-    assert values(finished, GENERATOR, "generator/validation_loss")[0] > 0
-    steps = {tag: len(values(finished, GAN, tag)) for tag in [*parts, "generator/adversarial", "generator/loss"]}
-    assert set(steps.values()) == {json.loads((finished.folder / GAN / "done.json").read_text())["generator_steps"]}
+    assert sum(losses) == pytest.approx(values(finished_run, GENERATOR, "generator/loss")[-1], rel=1e-4)
+    assert values(finished_run, GENERATOR, "generator/validation_loss")[0] > 0
+    steps = {tag: len(values(finished_run, GAN, tag)) for tag in [*parts, "generator/adversarial", "generator/loss"]}
+    assert set(steps.values()) == {json.loads((finished_run.folder / GAN / "done.json").read_text())["generator_steps"]}
 
 
-def test_learning_rates(finished):
+def test_learning_rates(finished_run):
     groups = ("rate/encoder_start", "rate/encoder_end", "rate/decoder")
-    start, end, decoder = (values(finished, GENERATOR, tag)[-1] for tag in groups)
-    assert 0 < start < end < decoder < finished.schedule.generator_stages[1].lr
-    assert 0 < values(finished, CRITIC, "rate/critic")[-1] < finished.schedule.critic_stages[0].lr
-    assert values(finished, GAN, "rate/decoder")[-1] == pytest.approx(1e-5)
-    assert values(finished, GAN, "rate/critic")[-1] == pytest.approx(5e-5)
+    start, end, decoder = (values(finished_run, GENERATOR, tag)[-1] for tag in groups)
+    assert 0 < start < end < decoder < finished_run.schedule.generator_stages[1].lr
+    assert 0 < values(finished_run, CRITIC, "rate/critic")[-1] < finished_run.schedule.critic_stages[0].lr
+    assert values(finished_run, GAN, "rate/decoder")[-1] == pytest.approx(1e-5)
+    assert values(finished_run, GAN, "rate/critic")[-1] == pytest.approx(5e-5)
 
 
 @pytest.mark.parametrize("stage", [CRITIC, GAN])
-def test_critic_accuracy_on_real_and_on_generated(finished, stage):
+def test_critic_accuracy_on_real_and_on_generated(finished_run, stage):
     for kind in ("real", "fake"):
-        found = values(finished, stage, f"critic/accuracy_{kind}")
+        found = values(finished_run, stage, f"critic/accuracy_{kind}")
         assert found and all(0 <= v <= 1 for v in found)
-    assert all(v > 0 for v in values(finished, stage, "critic/loss"))
+    assert all(v > 0 for v in values(finished_run, stage, "critic/loss"))
 
 
-def test_which_network_trains_at_each_step(finished):
+def test_which_network_trains_at_each_step(finished_run):
     """In the GAN phase at every one: a step has the metrics of the network that had its turn, and of no other."""
-    assert set(values(finished, GENERATOR, "generator_trains")) == {1.0}
-    assert set(values(finished, CRITIC, "generator_trains")) == {0.0}
-    events = read(finished, GAN)
+    assert set(values(finished_run, GENERATOR, "generator_trains")) == {1.0}
+    assert set(values(finished_run, CRITIC, "generator_trains")) == {0.0}
+    events = read(finished_run, GAN)
     turns = {e.step: e.value for e in events.Scalars("generator_trains")}
     assert sorted(turns) == list(range(1, len(turns) + 1))
     assert {e.step for e in events.Scalars("generator/adversarial")} == {s for s, v in turns.items() if v == 1}
@@ -98,9 +86,9 @@ def picture(event) -> np.ndarray:
 
 
 @pytest.mark.parametrize("stage", [GENERATOR, "cycle-1/generate", CRITIC, GAN])
-def test_grids_of_grey_ours_and_target(finished, stage):
+def test_grids_of_grey_ours_and_target(finished_run, stage):
     """Three rows: the first without colour, the last with the most; the same photos each time."""
-    found = [picture(event) for event in read(finished, stage).Images("input_prediction_target")]
+    found = [picture(event) for event in read(finished_run, stage).Images("input_prediction_target")]
     assert found
     for grid in found:
         colour = [(row.max(-1) - row.min(-1)).mean() for row in np.array_split(grid, 3)]
@@ -121,23 +109,24 @@ def test_a_grid_every_200_steps(run, monkeypatch):
     assert shown[:3] == [2, 4, 5]
 
 
-def test_verdicts_of_the_critic(finished):
-    assert read(finished, CRITIC).Images("logits_prediction_target")
+def test_verdicts_of_the_critic(finished_run):
+    assert read(finished_run, CRITIC).Images("logits_prediction_target")
 
 
-def test_the_inflection_curve(finished):
-    events = read(finished, GAN)
+def test_the_inflection_curve(finished_run):
+    events = read(finished_run, GAN)
     steps = [e.step for e in events.Scalars("inflection/colorfulness_gap")]
-    assert steps == [row["step"] for row in json.loads((finished.folder / GAN / "inflection.json").read_text())["rows"]]
+    rows = json.loads((finished_run.folder / GAN / "inflection.json").read_text())["rows"]
+    assert steps == [row["step"] for row in rows]
     assert len(steps) >= 3
     assert "inflection/feature_distance" in events.Tags()["scalars"]
     assert picture(events.Images("inflection")[0]).std() > 0
 
 
 @pytest.mark.parametrize("stage", [GENERATOR, "cycle-1/generate", CRITIC, GAN])
-def test_the_schedule_as_text(finished, stage):
-    text = read(finished, stage).Tensors("schedule/text_summary")[0].tensor_proto.string_val[0].decode()
-    assert finished.schedule.to_yaml() in text
+def test_the_schedule_as_text(finished_run, stage):
+    text = read(finished_run, stage).Tensors("schedule/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert finished_run.schedule.to_yaml() in text
 
 
 def test_steps_done_again_after_a_kill_are_shown_once(run):
