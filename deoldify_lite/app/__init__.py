@@ -1,5 +1,5 @@
-"""The page in the browser: drop photos, get them back in colour, say how good they are.
+"""The web page: upload photos, download them in colour, rate the results.
 
-`server` starts it; `page` is what people see, `look` how it looks; `studio` does the work and knows nothing of Gradio;
-`gate` stands between the browser and Gradio; `feedback` keeps what people think of the results.
+`server` starts it, `page` builds it with Gradio, `style` is its theme; `service` colorizes and knows nothing of Gradio;
+`middleware` checks requests before Gradio sees them; `feedback` keeps the ratings.
 """

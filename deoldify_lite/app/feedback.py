@@ -1,4 +1,4 @@
-"""What people think of the results: kept as one line of JSON each, summed up by `scripts/feedback.py`."""
+"""The visitors' ratings: one line of JSON each, summed up by `deoldify-lite feedback`."""
 
 import json
 import math
@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..files import atomic_path, sha256
 
-if TYPE_CHECKING:  # summing up loads no torch
-    from .studio import Coloured
+if TYPE_CHECKING:  # the summary needs no torch
+    from .service import Colorized
 
 VERDICTS = ("good", "poor")
-LONGEST_REMARK = 1000
-LINES = "feedback.jsonl"
+MAX_REMARK = 1000
+FILE_NAME = "feedback.jsonl"
 
 
-def keep(folder: Path, result: "Coloured", verdict: str, remark: str = "", with_photo: bool = False) -> None:
+def save(folder: Path, result: "Colorized", verdict: str, remark: str = "", with_photo: bool = False) -> None:
     """Append one line to `feedback.jsonl` in `folder`; with `with_photo`, keep a copy of the upload beside it.
 
-    The line says when, which result, the verdict and remark, the model with its weights' hash, the settings and the
-    photo's size. Neither its name nor anything about the person is kept.
+    The line has the time, the result's id, verdict and remark, the model with the hash of its weights, the settings and
+    the photo's size, but not the photo's name, nor anything about the visitor.
 
     Raises:
-        ValueError: a verdict that is none.
-        OSError: the folder cannot be written to, or the photo is not there any more.
+        ValueError: an unknown verdict.
+        OSError: the folder cannot be written to, or the photo has been deleted.
     """
     if verdict not in VERDICTS:
         raise ValueError(f"the verdict is one of {', '.join(VERDICTS)}")
@@ -37,20 +37,20 @@ def keep(folder: Path, result: "Coloured", verdict: str, remark: str = "", with_
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "result": result.id,
         "verdict": verdict,
-        "remark": "".join(c for c in " ".join(remark.split()) if c.isprintable())[:LONGEST_REMARK],
+        "remark": "".join(c for c in " ".join(remark.split()) if c.isprintable())[:MAX_REMARK],
         "model": result.settings.model,
         "sha256": result.weights,
         "strength": result.settings.strength,
         "render_factor": result.settings.render_factor,
         "size": list(result.size),
         "version": __version__,
-        "photo": _keep_photo(folder / "photos", result.upload).name if with_photo else None,
+        "photo": _copy_photo(folder / "photos", result.upload).name if with_photo else None,
     }
-    _append(folder / LINES, json.dumps(line, ensure_ascii=False))
+    _append(folder / FILE_NAME, json.dumps(line, ensure_ascii=False))
 
 
 def _append(path: Path, line: str) -> None:
-    "Add a line in one piece: written by one call to a file opened for appending, it never mixes with another's."
+    "Append a line by one call to `write`, so that lines of several threads never mix."
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -60,8 +60,8 @@ def _append(path: Path, line: str) -> None:
         os.close(file)
 
 
-def _keep_photo(folder: Path, upload: Path) -> Path:
-    "A copy of the photo, named by its content, so that the same one is kept once."
+def _copy_photo(folder: Path, upload: Path) -> Path:
+    "Copy the photo into the folder under a name that follows from its content, so that there is one copy of it."
     copy = folder / (sha256(upload)[:16] + upload.suffix.lower())
     if not copy.exists():
         with atomic_path(copy) as temporary:
@@ -70,7 +70,7 @@ def _keep_photo(folder: Path, upload: Path) -> Path:
 
 
 def read(path: Path) -> tuple[list[dict], int]:
-    "The last word on every result, in order of time, and how many damaged lines were left out."
+    "The last rating of each result, in order of time, and the number of damaged lines, which are left out."
     by_result, damaged = {}, 0
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
@@ -85,7 +85,7 @@ def read(path: Path) -> tuple[list[dict], int]:
 
 
 def summary(lines: Iterable[dict]) -> Iterator[str]:
-    "A table of the verdicts by weights and settings, then the remarks."
+    "A table of the ratings by weights and settings, then the remarks."
     lines = list(lines)
     groups = defaultdict(list)
     for line in lines:
@@ -94,9 +94,9 @@ def summary(lines: Iterable[dict]) -> Iterator[str]:
     row = "{:<16} {:<12} {:>13} {:>8} {:>8} {:>5} {:>14}".format
     yield row("model", "sha256", "render factor", "strength", "results", "good", "95 % interval")
     for settings, verdicts in sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])):
-        share = sum(verdicts) / len(verdicts)
+        good = sum(verdicts) / len(verdicts)
         low, high = wilson(sum(verdicts), len(verdicts))
-        yield row(*settings, len(verdicts), f"{share:.0%}", f"{low:.0%} to {high:.0%}")
+        yield row(*settings, len(verdicts), f"{good:.0%}", f"{low:.0%} to {high:.0%}")
     for line in lines:
         if line.get("remark"):
             kept = f" (photos/{line['photo']})" if line.get("photo") else ""
@@ -104,7 +104,7 @@ def summary(lines: Iterable[dict]) -> Iterator[str]:
 
 
 def wilson(good: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    "The interval that holds the true share of good results with 95 % confidence (Wilson 1927)."
+    "The 95 % confidence interval of the fraction of good results (Wilson 1927)."
     middle = (good + z * z / 2) / (n + z * z)
     half = z * math.sqrt(good * (n - good) / n + z * z / 4) / (n + z * z)
     return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,4 +1,4 @@
-"Starts the page: limits, a folder of its own, and an end that leaves nothing behind."
+"Runs the page, with its limits, in a temporary folder that is removed at the end."
 
 import contextlib
 import os
@@ -17,10 +17,10 @@ from ..models import shipped
 if TYPE_CHECKING:
     import gradio as gr
 
-    from .studio import Studio
+    from .service import Service
 
-AT_ONCE = 2  # photos in work: while the network is at one, another is read or written
-SESSIONS = 500  # visitors whose last results are remembered, at 60 KB each; a call of the API is one, too
+AT_ONCE = 2  # photos processed at a time: while one is in the network, the other is read or written
+SESSIONS = 500  # visitors whose last results are remembered, at 60 KB each; an API call counts as one
 
 
 def serve(
@@ -40,7 +40,7 @@ def serve(
 
     Raises:
         Unavailable: no Gradio, no such weights or device.
-        UsageError: the address cannot be had.
+        UsageError: the address is in use, or not of this machine.
     """
     if find_spec("gradio") is None:
         message = "the page needs Gradio: pip install 'deoldify_lite[app]', or pip install '.[app]' in a checkout"
@@ -49,18 +49,18 @@ def serve(
     os.environ["NO_PROXY"] = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "127.0.0.1", "localhost"])
     from ..device import tune_allocator
     from ..photo.decoders import configure_decoders
-    from .studio import Studio
+    from .service import Service
 
     configure_decoders()
     tune_allocator(server=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # how Docker and systemd ask; the folder is cleared away
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # from Docker and systemd; the folder is removed
     with tempfile.TemporaryDirectory(prefix="deoldify-lite-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
         cache = folder / "cache"
         cache.mkdir()
         os.environ["GRADIO_TEMP_DIR"] = str(cache)
-        studio = Studio([*weights, *(model.name for model in shipped())], cache, max_pixels, device, precision)
-        page = _page(studio, folder, feedback, max_photos, max_waiting)
+        service = Service([*weights, *(model.name for model in shipped())], cache, max_pixels, device, precision)
+        page = _page(service, folder, feedback, max_photos, max_waiting)
         try:
             address = _launch(page, folder, host, port, max_megabytes, max_photos * max_megabytes)
         except OSError as error:
@@ -71,33 +71,35 @@ def serve(
             sweep(cache)
 
 
-def _page(studio: "Studio", folder: Path, feedback: Path, max_photos: int, max_waiting: int) -> "gr.Blocks":
+def _page(service: "Service", folder: Path, feedback: Path, max_photos: int, max_waiting: int) -> "gr.Blocks":
     import gradio as gr
 
     from ..samples import write_samples
     from .page import build_page
 
     samples = write_samples(folder / "samples")
-    gr.set_static_paths([folder / "samples"])  # given from there, for as long as the page runs
-    page = build_page(studio, feedback, samples, max_photos)
-    return page.queue(max_size=max_waiting, default_concurrency_limit=AT_ONCE, api_open=False)  # no way round the queue
+    gr.set_static_paths([folder / "samples"])  # served from there, and not deleted
+    page = build_page(service, feedback, samples, max_photos)
+    return page.queue(
+        max_size=max_waiting, default_concurrency_limit=AT_ONCE, api_open=False
+    )  # nothing bypasses the queue
 
 
 def _launch(page: "gr.Blocks", folder: Path, host: str, port: int, max_megabytes: int, max_together: int) -> str:
-    "Run the page in threads of its own; its address. `max_together`: megabytes of what is sent at once."
+    "Start the page in background threads; returns its address. `max_together`: megabytes of one request."
     from starlette.middleware import Middleware
 
-    from .gate import Gate
-    from .look import CSS, THEME
+    from .middleware import OnlyPhotos
+    from .style import CSS, THEME
 
-    gate = Middleware(Gate, folder=folder, max_upload=(max_together + 1) * 2**20)
+    only_photos = Middleware(OnlyPhotos, folder=folder, max_upload=(max_together + 1) * 2**20)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
         theme=THEME,
         css=CSS,
         max_file_size=max_megabytes * 2**20,
-        app_kwargs={"middleware": [gate], "openapi_url": None},
+        app_kwargs={"middleware": [only_photos], "openapi_url": None},
         state_session_capacity=SESSIONS,
         prevent_thread_lock=True,
         quiet=True,
@@ -108,7 +110,7 @@ def _launch(page: "gr.Blocks", folder: Path, host: str, port: int, max_megabytes
         mcp_server=False,
         pwa=False,
         footer_links=[],
-        _frontend=False,  # does not give up where the first answer takes more than three seconds
+        _frontend=False,  # skips a check that fails if the first answer takes more than three seconds
     )
     return address
 
@@ -116,11 +118,11 @@ def _launch(page: "gr.Blocks", folder: Path, host: str, port: int, max_megabytes
 def sweep(cache: Path, age: float = 3600 + 120) -> None:
     """Remove files in `cache` older than `age` seconds, and empty folders.
 
-    Gradio deletes the uploads and results that it knows of after an hour. It knows nothing of uploads that broke off,
-    of its own placeholders and of the previews.
+    Gradio deletes the uploads and results that it knows after an hour. It does not know interrupted uploads, its own
+    placeholders, and the previews.
     """
     before = time.time() - age
-    for path in sorted(cache.rglob("*"), reverse=True):  # what is in a folder comes before the folder
-        with contextlib.suppress(OSError):  # gone already, or not empty
+    for path in sorted(cache.rglob("*"), reverse=True):  # the content of a folder comes before the folder
+        with contextlib.suppress(OSError):  # deleted already, or not empty
             if path.lstat().st_ctime < before:
                 path.rmdir() if path.is_dir() else path.unlink()

@@ -12,12 +12,12 @@ def feedback(
     folder: Annotated[Path, typer.Argument(help="What --feedback of the page named.")] = Path("feedback"),
 ) -> None:
     "Print a table by weights and settings, then the remarks."
-    from ..app.feedback import LINES, read, summary
+    from ..app.feedback import FILE_NAME, read, summary
 
     try:
-        lines, damaged = read(folder / LINES)
+        lines, damaged = read(folder / FILE_NAME)
     except OSError as error:
-        raise UsageError(f"{folder / LINES}: {error.strerror}") from error
+        raise UsageError(f"{folder / FILE_NAME}: {error.strerror}") from error
     for line in summary(lines):
         typer.echo(line)
     if damaged:

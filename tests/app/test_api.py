@@ -75,7 +75,7 @@ def luma(image: Image.Image) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def grey() -> Image.Image:
+def gray() -> Image.Image:
     with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
         return image.convert("L").resize((128, 150))
 
@@ -90,18 +90,18 @@ def snippet(language: str, word: str) -> str:
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not here")
-def test_curl_as_documented(server, grey, tmp_path):
-    grey.save(tmp_path / "grandmother.jpg", quality=95)
+def test_curl_as_documented(server, gray, tmp_path):
+    gray.save(tmp_path / "grandmother.jpg", quality=95)
     commands = snippet("sh", "curl").replace("http://127.0.0.1:7860", server.address.rstrip("/"))
     subprocess.run(["bash", "-euc", commands], cwd=tmp_path, check=True, timeout=PATIENCE)
     check_result(tmp_path / "colour.jpg", tmp_path / "grandmother.jpg")
 
 
-def test_python_as_documented(server, grey, tmp_path, monkeypatch):
+def test_python_as_documented(server, gray, tmp_path, monkeypatch):
     for name in ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
         monkeypatch.setenv(name, {"GRADIO": "False", "HF": "1"}[name.split("_")[0]])
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    grey.save(tmp_path / "grandmother.jpg", quality=95)
+    gray.save(tmp_path / "grandmother.jpg", quality=95)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(snippet("python", "gradio_client").replace("http://127.0.0.1:7860", server.address), names)
@@ -145,8 +145,8 @@ def test_20_at_once_none_mixed_up_and_memory_flat(server):
 
 
 @pytest.mark.slow
-def test_a_queue_that_is_full_says_so_and_the_others_are_served(server, grey):
-    path = upload(server, png(grey))
+def test_a_queue_that_is_full_says_so_and_the_others_are_served(server, gray):
+    path = upload(server, png(gray))
 
     def one(_: int) -> tuple[str, dict]:
         return colorize(server, path, render_factor=20)
@@ -199,8 +199,8 @@ def test_what_is_no_photo_gets_a_sentence(server, name, data, sentence):
         ({"model": "../../secret"}, "there is no such model here, only "),
     ],
 )
-def test_settings_that_make_no_sense_get_a_sentence(server, grey, parameters, sentence):
-    body = json.dumps({"photo": {"path": upload(server, png(grey))}, **parameters})
+def test_settings_that_make_no_sense_get_a_sentence(server, gray, parameters, sentence):
+    body = json.dumps({"photo": {"path": upload(server, png(gray))}, **parameters})
     headers = {"Content-Type": "application/json"}
     event, said = finish(server, post(server, "/call/v2/colorize", content=body, headers=headers))
     assert event == "error" and sentence in said["error"]
@@ -229,8 +229,8 @@ def test_files_that_are_too_large_leave_nothing(server):
 @pytest.mark.parametrize(
     "name", ["../../../evil.png", "/etc/evil.png", "..\\..\\evil.png", "a/../../evil.png", "..", "."]
 )
-def test_names_lead_nowhere(server, grey, name):
-    answer = post(server, "/upload", files={"files": (name, png(grey))})
+def test_names_lead_nowhere(server, gray, name):
+    answer = post(server, "/upload", files={"files": (name, png(gray))})
     if answer.status_code == 200:
         event, file = colorize(server, answer.json()[0])
         assert event == "complete", file
@@ -276,9 +276,9 @@ def test_other_doors_are_shut(server):
     assert get(server, "/monitoring").status_code == 403
 
 
-def test_nothing_that_is_said_has_a_path_or_a_traceback(server, grey):
+def test_nothing_that_is_said_has_a_path_or_a_traceback(server, gray):
     said = [get(server, path).text for path in ("/", "/config", f"{API}/info", f"{API}/openapi.json", "/manifest.json")]
-    path = upload(server, png(grey), "a.png")
+    path = upload(server, png(gray), "a.png")
     said += [path, json.dumps(colorize(server, path)[1])]
     said.append(get(server, f"{API}/file=/photos/cache/none.jpg").text)
     for body in (
@@ -302,13 +302,13 @@ def test_nothing_that_is_said_has_a_path_or_a_traceback(server, grey):
             assert secret not in text
 
 
-def test_senders_who_leave(server, grey):
+def test_senders_who_leave(server, gray):
     host, port = re.match(r"http://(.*):(\d+)", server.address).groups()
     body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="half.png"\r\n\r\n' + bytes(100_000)
     with socket.create_connection((host, int(port))) as connection:  # in the middle of an upload
         head = f"POST {API}/upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000000\r\n"
         connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode() + body)
-    path = upload(server, png(grey))
+    path = upload(server, png(gray))
     for _ in range(10):  # right after the call, and while it is waited for
         answer = post(server, "/call/v2/colorize", json={"photo": {"path": path}})
         with socket.create_connection((host, int(port))) as connection:

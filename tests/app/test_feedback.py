@@ -9,28 +9,28 @@ from pathlib import Path
 import pytest
 
 from deoldify_lite.app import feedback
-from deoldify_lite.app.studio import Coloured, Settings
+from deoldify_lite.app.service import Colorized, Settings
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "feedback.py"
 
 
 @pytest.fixture
-def result(tmp_path) -> Coloured:
+def result(tmp_path) -> Colorized:
     upload = tmp_path / "uploads" / "Grandmother Ada.JPG"
     upload.parent.mkdir()
     upload.write_bytes(b"a photo")
     folder = tmp_path / "results" / "0123abcd"
-    return Coloured(
+    return Colorized(
         upload, folder / upload.name, folder / "b", folder / "a", Settings("lite", 0.9, 8), "3ec2140c914a", (40, 30), ()
     )
 
 
 def lines(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / feedback.LINES).read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (folder / feedback.FILE_NAME).read_text(encoding="utf-8").splitlines()]
 
 
 def test_a_line_says_what_was_judged_and_nothing_about_who(result, tmp_path):
-    feedback.keep(tmp_path / "kept", result, "good", "  the sky!\n\x1b[31m größer ")
+    feedback.save(tmp_path / "kept", result, "good", "  the sky!\n\x1b[31m größer ")
     (line,) = lines(tmp_path / "kept")
     assert line.pop("time").endswith("+00:00") and line.pop("version")
     assert line == {
@@ -45,12 +45,12 @@ def test_a_line_says_what_was_judged_and_nothing_about_who(result, tmp_path):
         "photo": None,
     }
     assert not (tmp_path / "kept" / "photos").exists()
-    assert "Ada" not in (tmp_path / "kept" / feedback.LINES).read_text()
+    assert "Ada" not in (tmp_path / "kept" / feedback.FILE_NAME).read_text()
 
 
 def test_the_photo_is_kept_where_it_was_ticked_and_once(result, tmp_path):
     for _ in range(2):
-        feedback.keep(tmp_path, result, "poor", with_photo=True)
+        feedback.save(tmp_path, result, "poor", with_photo=True)
     (photo,) = (tmp_path / "photos").iterdir()
     assert photo.read_bytes() == b"a photo" and photo.suffix == ".jpg" and "Ada" not in photo.name
     assert [line["photo"] for line in lines(tmp_path)] == [photo.name] * 2
@@ -59,25 +59,25 @@ def test_the_photo_is_kept_where_it_was_ticked_and_once(result, tmp_path):
 def test_a_photo_that_is_gone_and_a_verdict_that_is_none(result, tmp_path):
     result.upload.unlink()
     with pytest.raises(FileNotFoundError):
-        feedback.keep(tmp_path, result, "good", with_photo=True)
+        feedback.save(tmp_path, result, "good", with_photo=True)
     with pytest.raises(ValueError, match="good, poor"):
-        feedback.keep(tmp_path, result, "splendid")
-    assert not (tmp_path / feedback.LINES).exists()
+        feedback.save(tmp_path, result, "splendid")
+    assert not (tmp_path / feedback.FILE_NAME).exists()
 
 
 def test_a_remark_has_an_end(result, tmp_path):
-    feedback.keep(tmp_path, result, "good", "x" * 100_000)
-    assert len(lines(tmp_path)[0]["remark"]) == feedback.LONGEST_REMARK
+    feedback.save(tmp_path, result, "good", "x" * 100_000)
+    assert len(lines(tmp_path)[0]["remark"]) == feedback.MAX_REMARK
 
 
 def test_lines_of_many_at_once_stay_whole(result, tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: feedback.keep(tmp_path, result, "good", f"{i} " + "ä" * 900), range(200)))
+        list(pool.map(lambda i: feedback.save(tmp_path, result, "good", f"{i} " + "ä" * 900), range(200)))
     assert sorted(int(line["remark"].split()[0]) for line in lines(tmp_path)) == list(range(200))
 
 
 def write(folder: Path, *lines: dict | str) -> Path:
-    path = folder / feedback.LINES
+    path = folder / feedback.FILE_NAME
     path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
     return path
 

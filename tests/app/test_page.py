@@ -117,7 +117,7 @@ def download(page, selector: str, folder: Path) -> Path:
     return path
 
 
-def test_a_photo_gets_colour_and_comes_back_with_its_name_and_size(visit, grandmother, tmp_path):
+def test_a_photo_gets_color_and_comes_back_with_its_name_and_size(visit, grandmother, tmp_path):
     page = visit()
     colorize(page, grandmother)
     page.wait_for_selector("#download:visible")
@@ -137,12 +137,12 @@ def test_a_photo_gets_colour_and_comes_back_with_its_name_and_size(visit, grandm
         assert np.abs(pixels @ np.array(LUMA_WEIGHTS) - np.asarray(original)).mean() < 2
 
 
-def test_the_handle_uncovers_the_colours(visit, grandmother):
+def test_the_handle_uncovers_the_colors(visit, grandmother):
     page = visit()
     colorize(page, grandmother)
     wait_for_slider(page, "grandmother.jpg")
 
-    def colourful() -> tuple[float, float]:
+    def colorful() -> tuple[float, float]:
         "Chroma of the left and the right third of what is on the screen, the handle and its label left out."
         picture = np.asarray(Image.open(io.BytesIO(page.locator("#slider img").nth(0).screenshot())).convert("RGB"))
         picture = picture[picture.shape[0] * 3 // 4 :].astype(float)
@@ -150,9 +150,9 @@ def test_the_handle_uncovers_the_colours(visit, grandmother):
         return chroma(picture[:, :third]), chroma(picture[:, -third:])
 
     handle = page.locator("#slider [data-testid=slider]")
-    coloured = page.locator("#slider img").nth(1)  # covered up to a share of the width
-    expect(coloured).to_have_attribute("style", re.compile(r"\b50%\)"))
-    left, right = colourful()
+    colored = page.locator("#slider img").nth(1)  # covered up to a share of the width
+    expect(colored).to_have_attribute("style", re.compile(r"\b50%\)"))
+    left, right = colorful()
     assert left < 1 < right
     box, picture = handle.bounding_box(), page.locator("#slider img").nth(0).bounding_box()
     middle = box["y"] + box["height"] / 2
@@ -160,8 +160,8 @@ def test_the_handle_uncovers_the_colours(visit, grandmother):
     page.mouse.down()
     page.mouse.move(picture["x"] + 2, middle, steps=8)
     page.mouse.up()
-    expect(coloured).to_have_attribute("style", re.compile(r" 1?\d(\.\d+)?%\)"))
-    left, right = colourful()
+    expect(colored).to_have_attribute("style", re.compile(r" 1?\d(\.\d+)?%\)"))
+    left, right = colorful()
     assert left > 1 and right > 1, "now all of it is in colour"
 
 
@@ -184,7 +184,7 @@ def test_many_photos_give_a_gallery_and_a_zip_and_a_bad_one_a_sentence(visit, gr
     page.locator("#gallery .thumbnail-item").nth(1).click()
     page.wait_for_selector("#download:has-text('großmutter')")
     assert shown(page, 1, second.name).shape == (40, 60, 3)
-    expect(page.locator("#opinion")).to_contain_text(second.name)
+    expect(page.locator("#feedback")).to_contain_text(second.name)
     with Image.open(download(page, "#download", tmp_path / "out")) as made:
         assert made.size == (60, 40)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"colorized.zip", "großmutter (2).png"}
@@ -195,7 +195,7 @@ def test_a_text_file_named_jpg_gets_a_sentence(visit, tmp_path):
     page = visit()
     colorize(page, tmp_path / "letter.jpg")
     expect(page.locator("#message")).to_have_text("letter.jpg: not a photo, or in a format that is not supported")
-    assert not page.is_visible("#download") and not page.is_visible("#opinion")
+    assert not page.is_visible("#download") and not page.is_visible("#feedback")
 
 
 def test_a_photo_of_one_pixel(visit, tmp_path):
@@ -267,26 +267,26 @@ def test_options(visit, grandmother):
 def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, grandmother):
     page = visit()
     colorize(page, grandmother)
-    page.wait_for_selector("#opinion:visible")
-    page.click("#opinion button:has-text('Send')")
+    page.wait_for_selector("#feedback:visible")
+    page.click("#feedback button:has-text('Send')")
     page.wait_for_selector("text=Choose thumbs up or thumbs down first.")
     assert not server.feedback.exists()
 
-    page.click("#opinion label:has-text('Poor')")
-    page.fill("#opinion textarea", "the hat is blue")
-    page.click("#opinion button:has-text('Send')")
+    page.click("#feedback label:has-text('Poor')")
+    page.fill("#feedback textarea", "the hat is blue")
+    page.click("#feedback button:has-text('Send')")
     page.wait_for_selector("text=Thank you")
-    page.wait_for_function("document.querySelector('#opinion textarea').value == ''")
+    page.wait_for_function("document.querySelector('#feedback textarea').value == ''")
     (line,) = map(json.loads, (server.feedback / "feedback.jsonl").read_text().splitlines())
     assert (line["verdict"], line["remark"], line["photo"]) == ("poor", "the hat is blue", None)
     assert (line["model"], line["strength"], line["render_factor"]) == ("tiny", 1, 12)
     assert re.fullmatch("[0-9a-f]{12}", line["sha256"]) and line["size"] == [512, 600]
     assert [path.name for path in server.feedback.iterdir()] == ["feedback.jsonl"]
 
-    page.click("#opinion label:has-text('Good')")
-    page.check("#opinion input[type=checkbox]")
-    page.click("#opinion button:has-text('Send')")
-    page.wait_for_function("!document.querySelector('#opinion input[type=checkbox]').checked")
+    page.click("#feedback label:has-text('Good')")
+    page.check("#feedback input[type=checkbox]")
+    page.click("#feedback button:has-text('Send')")
+    page.wait_for_function("!document.querySelector('#feedback input[type=checkbox]').checked")
     again = json.loads((server.feedback / "feedback.jsonl").read_text().splitlines()[1])
     assert again["result"] == line["result"] and again["verdict"] == "good"
     assert (server.feedback / "photos" / again["photo"]).read_bytes() == grandmother.read_bytes()
@@ -303,7 +303,7 @@ def test_on_a_phone(visit, grandmother, tmp_path, width):
     page.wait_for_selector("#download-all:visible")
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
-    for selector in ("#slider", "#download", "#gallery", "#opinion"):
+    for selector in ("#slider", "#download", "#gallery", "#feedback"):
         expect(page.locator(selector)).to_be_visible()
         box = page.locator(selector).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width

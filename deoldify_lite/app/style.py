@@ -1,8 +1,8 @@
-"How the page looks: nothing that has to be fetched from anywhere, in light and dark, on desks and phones."
+"Theme and CSS of the page: light and dark, for desktops and phones, with nothing to be fetched from elsewhere."
 
 import gradio as gr
 
-FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # the reader's own; nothing is fetched
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # the visitor's own
 THEME = gr.themes.Soft(
     primary_hue="teal",
     secondary_hue="teal",
@@ -45,7 +45,7 @@ CSS = """
 #slider label { display: block; max-width: calc(100% - 4.5rem); }
 #slider label { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
 #slider label > span { display: inline-block; vertical-align: middle; }
-#opinion > button { text-align: left; }
+#feedback > button { text-align: left; }
 #samples .grid-wrap, #gallery .grid-wrap { height: auto; min-height: 0; max-height: none; }
 #samples .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 #gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(130px, 30%), 1fr)); }

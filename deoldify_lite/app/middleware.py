@@ -1,7 +1,7 @@
-"""What passes between the browser and Gradio, both ways.
+"""Checks and translates what passes between the browser and Gradio.
 
-Gradio names files by where they lie on the server, fetches photos from any address that a caller gives it, and takes
-JSON of any length. Here the folder of the page is called `/photos` to the outside, and only files in it exist.
+Gradio names files by their path on the server, fetches photos from any address that a caller gives it, and accepts JSON
+of any length. With this middleware, the page's folder is called `/photos`, and only files in it can be named.
 """
 
 import json
@@ -17,19 +17,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OUTSIDE = "/photos"
 UPLOAD, FILE = "/gradio_api/upload", "/gradio_api/file="
-# What the page and the API need. Gradio has more: an editor, a converter of films, ...
+# The paths that the page and the API need. Gradio has more: an editor, a video converter, ...
 POSTS = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/cancel", "/gradio_api/reset")
 TEXT = ("application/json", "text/html", "text/event-stream")
-LONGEST_JSON = 1 << 20  # bytes
-LEAST_FREE = 1 << 30  # bytes that uploads leave on the disk
+MAX_JSON = 1 << 20  # bytes
+MIN_FREE = 1 << 30  # bytes that must stay free on the disk
 
 
-class Gate:
+class OnlyPhotos:
     """ASGI middleware.
 
     Args:
-        folder: the only folder of which files are taken and given; it is never named.
-        max_upload: bytes of all files in one request.
+        folder: the only folder whose files can be named; its own path is never shown.
+        max_upload: bytes of all files of one request.
     """
 
     def __init__(self, app: ASGIApp, folder: Path, max_upload: int):
@@ -51,7 +51,7 @@ class Gate:
         await self.app(scope, receive, self._outgoing(send))
 
     def _inside(self, path: str) -> str:
-        "Where a file lies that the outside calls `path`."
+        "The path on the server of a file that is called `path` outside."
         inside = path.removeprefix(OUTSIDE)
         if not path.startswith(f"{OUTSIDE}/") or ".." in inside.replace("\\", "/").split("/") or "\0" in inside:
             raise HTTPException(403, "only photos that were uploaded to this page")
@@ -61,14 +61,14 @@ class Gate:
         if not scope["path"].startswith(POSTS):
             raise HTTPException(404, "not here")
         if scope["path"] == UPLOAD:
-            if shutil.disk_usage(self.folder).free < LEAST_FREE:
+            if shutil.disk_usage(self.folder).free < MIN_FREE:
                 raise HTTPException(507, "the server's disk is full; please try again later")
             return self._counted(receive)
         body = b""
         while True:
             message = await receive()
             body += message.get("body", b"")
-            if len(body) > LONGEST_JSON:
+            if len(body) > MAX_JSON:
                 raise HTTPException(413, "more than a request of this page can be")
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 break
@@ -97,7 +97,7 @@ class Gate:
         return counted
 
     def _with_files_inside(self, value: Any) -> Any:
-        "JSON data in which every file is named by where it lies."
+        "JSON data with the path on the server for each file."
         if isinstance(value, list):
             return [self._with_files_inside(item) for item in value]
         if not isinstance(value, dict):
@@ -105,13 +105,13 @@ class Gate:
         value = {key: self._with_files_inside(item) for key, item in value.items()}
         if isinstance(value.get("path"), str):
             value["path"] = self._inside(value["path"])
-            value.pop("url", None)  # the page's own, which nobody needs to trust
-            value["meta"] = {"_type": "gradio.FileData"}  # Gradio insists, and a caller should not have to know
+            value.pop("url", None)  # redundant, and not to be trusted
+            value["meta"] = {"_type": "gradio.FileData"}  # required by Gradio, unknown to callers
         return value
 
     def _outgoing(self, send: Send) -> Send:
-        "`send`, in whose text the folder is called `/photos`."
-        # As it is, as JSON writes it, as an address writes it.
+        "`send`, with the folder called `/photos` in all text."
+        # Plain, as in JSON, and as in URLs.
         spellings = {self.folder, json.dumps(self.folder)[1:-1], quote(self.folder), quote(self.folder, safe="")}
         start, is_text = None, False
 

@@ -1,4 +1,7 @@
-"""Photos in, photos out, for a page that strangers use: generators loaded once, wishes checked, errors as sentences."""
+"""Colorizes photos for the page: models loaded once, settings checked, errors as sentences for strangers.
+
+Knows nothing of Gradio.
+"""
 
 import errno
 import logging
@@ -6,32 +9,31 @@ import re
 import secrets
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from ..colorize.colorizer import Colorizer
 from ..errors import DeoldifyError
 from ..files import atomic_path, sha256
 from ..modeling.weights import find_weights
-from ..photo import BadPhoto, Photo, open_photo, output_name, save_photo, takes_ycbcr, to_8bit
+from ..photo import BadPhoto, ColorPixels, Photo, open_photo, output_name, save_photo, takes_ycbcr, to_8bit
 from ..photo.reading import TINTED_NOTE
 
 STRENGTHS = (0.0, 3.0)
 RENDER_FACTORS = (2, 64)
-PREVIEW = 1600  # longest side of what the slider shows; the download has the photo's own size
+PREVIEW = 1600  # longest side of the images in the slider; the download has the photo's own size
 log = logging.getLogger(__name__)
 
 
 class Refused(DeoldifyError, ValueError):
-    "What cannot be done for somebody. The message is a sentence for them, without a path of this computer."
+    "A photo or settings that cannot be used. The message is a sentence for the visitor, without a path of the server."
 
 
 @dataclass(frozen=True)
 class Settings:
-    "How a photo is colorized. `render_factor` None is what suits the model."
+    "How a photo is colorized. `render_factor` None: the model's default."
 
     model: str
     strength: float = 1.0
@@ -39,12 +41,15 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Coloured:
+class Colorized:
     """A photo that was colorized.
 
-    result: at full size, in the photo's own format where that can be written.
+    upload: the original.
+    result: the file at full size, in the photo's own format if that can be written.
     before, after: JPEGs for the screen.
     settings: with the render factor that was used.
+    weights: first 12 digits of the SHA-256 of the weights.
+    size: width and height.
     """
 
     upload: Path
@@ -58,16 +63,16 @@ class Coloured:
 
     @property
     def id(self) -> str:
-        "Names this result and no other."
+        "A unique name of this result."
         return self.result.parent.name
 
 
-class Studio:
-    """The generators on offer, loaded once and shared by all requests.
+class Service:
+    """The models on offer, loaded once and shared by all requests. Safe to call from several threads.
 
     Args:
-        weights: names or files, as `Colorizer` takes them; the first is what is used unless another is asked for.
-        folder: where results are written, each into a folder of its own with a name that nobody can guess.
+        weights: names or files, as `Colorizer` takes them; the first is the default model.
+        folder: where results are written, each into a folder of its own with a name that cannot be guessed.
         max_pixels: larger photos are refused before they are decoded.
 
     Raises:
@@ -87,64 +92,66 @@ class Studio:
         self._colorizers = {}
         self._hashes = {}
         for name in weights:
-            model = Path(name).stem  # never where the file lies
+            model = Path(name).stem  # the path of a file stays private
             self._colorizers[model] = Colorizer(name, device, precision)
             self._hashes[model] = sha256(find_weights(name))[:12]
         self.models = list(self._colorizers)
 
-    def render_factor(self, model: str) -> int:
-        "The one that suits a model."
-        return self._colorizer(Settings(model)).render_factor
+    def default_render_factor(self, model: str) -> int:
+        """The default of a model.
 
-    def _colorizer(self, settings: Settings) -> Colorizer:
-        if settings.model not in self._colorizers:
+        Raises:
+            Refused: there is no such model.
+        """
+        return self._colorizer(model).render_factor
+
+    def _colorizer(self, model: str) -> Colorizer:
+        if model not in self._colorizers:
             raise Refused(f"there is no such model here, only {', '.join(self.models)}")
-        return self._colorizers[settings.model]
+        return self._colorizers[model]
 
-    def colorize(self, file: Path, settings: Settings) -> Coloured:
-        """Put colour on one photo. Safe to call from several threads.
+    def colorize(self, file: Path, settings: Settings) -> Colorized:
+        """Colorize one photo.
 
         Raises:
             Refused: not a photo, damaged, too large, or settings that make no sense.
         """
         _check(settings)
-        colorizer = self._colorizer(settings)
+        colorizer = self._colorizer(settings.model)
+        factor = colorizer.valid_render_factor(settings.render_factor)
         try:
             photo = open_photo(file, self.max_pixels)
             result = self.folder / secrets.token_hex(16) / output_name(file.name)
             for_jpeg = takes_ycbcr(result)
-            colour = colorizer.colorize_photo(
-                photo, settings.strength, render_factor=settings.render_factor, for_jpeg=for_jpeg
-            )
-            save_photo(colour, photo, result)
-            before, after = self._previews(file, photo, colour, result.parent / "previews")
+            pixels = colorizer.colorize_photo(photo, settings.strength, render_factor=factor, for_jpeg=for_jpeg)
+            save_photo(pixels, photo, result)
+            before, after = self._previews(file, photo, pixels, result.parent / "previews")
         except Exception as error:
             raise Refused(_sentence(error)) from error
-        return Coloured(
+        return Colorized(
             file,
             result,
             before,
             after,
-            Settings(settings.model, settings.strength, colorizer.valid_render_factor(settings.render_factor)),
+            replace(settings, render_factor=factor),
             self._hashes[settings.model],
             photo.size,
             tuple(photo.notes),
         )
 
-    def _previews(self, file: Path, photo: Photo, colour: np.ndarray | Image.Image, folder: Path) -> tuple[Path, Path]:
-        "JPEGs for the screen, of the photo as it came and in colour."
+    def _previews(self, file: Path, photo: Photo, pixels: ColorPixels, folder: Path) -> tuple[Path, Path]:
+        "JPEGs for the screen: the original and the result."
         original = photo.gray()
-        if TINTED_NOTE in photo.notes:  # sepia is to be seen as sepia
+        if TINTED_NOTE in photo.notes:  # a sepia original is shown in sepia
             original = open_photo(file, self.max_pixels, keep_source=True).source or original
-        if not isinstance(colour, Image.Image):
-            colour = Image.fromarray(to_8bit(colour))
+        colors = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
         folder.mkdir()
-        for name, image in (("before.jpg", original), ("after.jpg", colour)):
-            _on_white(image.convert("RGB"), photo).save(folder / name, "JPEG", quality=90)
+        for name, image in (("before.jpg", original), ("after.jpg", colors)):
+            _for_screen(image.convert("RGB"), photo).save(folder / name, "JPEG", quality=90)
         return folder / "before.jpg", folder / "after.jpg"
 
-    def pack(self, results: Sequence[Coloured]) -> Path:
-        "A ZIP with all results, under their own names; a name that is there already gets a number."
+    def make_archive(self, results: Sequence[Colorized]) -> Path:
+        "A ZIP with all results under their own names; a name that is taken gets a number."
         path = self.folder / secrets.token_hex(16) / "colorized.zip"
         taken = set()
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:  # photos are compressed
@@ -160,15 +167,15 @@ class Studio:
 
 def _check(settings: Settings) -> None:
     low, high = STRENGTHS
-    if not low <= settings.strength <= high:  # nor NaN
+    if not low <= settings.strength <= high:  # false for NaN, too
         raise Refused(f"the strength goes from {low:g} to {high:g}")
     low, high = RENDER_FACTORS
     if settings.render_factor is not None and not low <= settings.render_factor <= high:
         raise Refused(f"the render factor goes from {low} to {high}")
 
 
-def _on_white(image: Image.Image, photo: Photo) -> Image.Image:
-    "An image no larger than a screen, on white where the photo is transparent."
+def _for_screen(image: Image.Image, photo: Photo) -> Image.Image:
+    "The image at a size for the screen, on white where the photo is transparent."
     if photo.alpha is not None:
         image = Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(to_8bit(photo.alpha)))
     image.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=3)
@@ -176,7 +183,7 @@ def _on_white(image: Image.Image, photo: Photo) -> Image.Image:
 
 
 def _sentence(error: Exception) -> str:
-    "What went wrong, for somebody who sees only the page."
+    "What went wrong, in a sentence for the visitor; an error of ours goes to the log."
     if isinstance(error.__cause__, FileNotFoundError):
         return "not here any more; please send it again"
     if isinstance(error, BadPhoto):

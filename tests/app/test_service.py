@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from deoldify_lite import Colorizer
-from deoldify_lite.app.studio import PREVIEW, Coloured, Refused, Settings, Studio
+from deoldify_lite.app.service import PREVIEW, Colorized, Refused, Service, Settings
 from deoldify_lite.colorize.folder import find_jobs
 from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.modeling.weights import BadWeights
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def studio(weights, tmp_path_factory) -> Studio:
-    return Studio([str(weights)], tmp_path_factory.mktemp("studio"), 2_000_000, "cpu", "float32")
+def service(weights, tmp_path_factory) -> Service:
+    return Service([str(weights)], tmp_path_factory.mktemp("service"), 2_000_000, "cpu", "float32")
 
 
 @pytest.fixture
@@ -33,32 +33,32 @@ def photos(tmp_path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
-        grey = image.convert("L").resize((90, 120))
+        gray = image.convert("L").resize((90, 120))
     exif = Image.Exif()
     exif[0x010E], exif[0x0112] = "my grandmother", 6
-    grey.save(folder / "grandmother.jpg", exif=exif, dpi=(300, 300), quality=95)
-    grey.convert("LA").save(folder / "with alpha.png")
-    grey.save(folder / "a.webp", lossless=True)
-    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(folder / "deep.tif")
-    grey.convert("P").save(folder / "b.gif")
+    gray.save(folder / "grandmother.jpg", exif=exif, dpi=(300, 300), quality=95)
+    gray.convert("LA").save(folder / "with alpha.png")
+    gray.save(folder / "a.webp", lossless=True)
+    Image.fromarray(np.asarray(gray).astype(np.uint16) * 257).save(folder / "deep.tif")
+    gray.convert("P").save(folder / "b.gif")
     return folder
 
 
-def test_results_are_those_of_the_folder_command(studio, photos, weights, tmp_path):
+def test_results_are_those_of_the_folder_command(service, photos, weights, tmp_path):
     colorizer = Colorizer(weights, "cpu", "float32")
     jobs = find_jobs(photos, tmp_path / "out")
     assert len(jobs) == 5
     for job in jobs:
         (wanted,) = colorize_all([job], colorizer)  # alone: together they are equal but for rounding in the network
-        made = studio.colorize(job.input, Settings(studio.models[0]))
+        made = service.colorize(job.input, Settings(service.models[0]))
         assert made.result.name == job.output.name
         assert made.result.read_bytes() == job.output.read_bytes()
         assert made.notes == tuple(wanted.notes)
         assert made.settings.render_factor == colorizer.render_factor
 
 
-def test_the_example_of_a_result(studio, photos):
-    made = studio.colorize(photos / "grandmother.jpg", Settings(studio.models[0]))
+def test_the_example_of_a_result(service, photos):
+    made = service.colorize(photos / "grandmother.jpg", Settings(service.models[0]))
     with Image.open(made.result) as image:
         assert image.getexif()[0x010E] == "my grandmother" and image.info["dpi"] == (300, 300)
         assert image.size == made.size == (120, 90), "turned upright"
@@ -68,19 +68,19 @@ def test_the_example_of_a_result(studio, photos):
         assert np.ptp(np.asarray(after).astype(int), axis=-1).mean() > 2
 
 
-def test_previews_fit_a_screen_and_show_transparent_as_white(studio, tmp_path):
+def test_previews_fit_a_screen_and_show_transparent_as_white(service, tmp_path):
     image = Image.new("LA", (PREVIEW + 100, 50), (0, 0))
     image.paste((0, 255), (0, 0, 100, 50))
     image.save(tmp_path / "a.png")
-    made = studio.colorize(tmp_path / "a.png", Settings(studio.models[0]))
+    made = service.colorize(tmp_path / "a.png", Settings(service.models[0]))
     with Image.open(made.before) as before:
         assert before.width == PREVIEW
         assert before.getpixel((before.width - 5, 20)) == (255, 255, 255) and max(before.getpixel((5, 20))) < 5
 
 
-def test_every_request_has_its_own_render_factor(studio, weights, photos):
-    def made(factor: int | None) -> Coloured:
-        return studio.colorize(photos / "a.webp", Settings(studio.models[0], 1.0, factor))
+def test_every_request_has_its_own_render_factor(service, weights, photos):
+    def made(factor: int | None) -> Colorized:
+        return service.colorize(photos / "a.webp", Settings(service.models[0], 1.0, factor))
 
     wanted = {factor: made(factor).result.read_bytes() for factor in (2, 4, None)}
     assert len(set(wanted.values())) == 3
@@ -90,10 +90,10 @@ def test_every_request_has_its_own_render_factor(studio, weights, photos):
             assert item.settings.render_factor == (factor or MODELS["lite"].render_factor)
 
 
-def test_models_have_names_without_folders(studio, weights, tmp_path):
-    assert studio.models == [weights.stem]
+def test_models_have_names_without_folders(service, weights, tmp_path):
+    assert service.models == [weights.stem]
     with pytest.raises(BadWeights):
-        Studio([str(tmp_path / "none.safetensors")], tmp_path, 1000)
+        Service([str(tmp_path / "none.safetensors")], tmp_path, 1000)
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_models_have_names_without_folders(studio, weights, tmp_path):
         ({"model": "../../etc/passwd"}, "there is no such model here"),
     ],
 )
-def test_settings_that_make_no_sense(studio, photos, settings, sentence):
+def test_settings_that_make_no_sense(service, photos, settings, sentence):
     with pytest.raises(Refused, match=sentence):
-        studio.colorize(photos / "a.webp", Settings(**{"model": studio.models[0], **settings}))
+        service.colorize(photos / "a.webp", Settings(**{"model": service.models[0], **settings}))
 
 
-def test_files_that_are_no_photos(studio, tmp_path):
+def test_files_that_are_no_photos(service, tmp_path):
     (tmp_path / "letter.jpg").write_text("Dear grandmother")
     (tmp_path / "empty.png").touch()
     Image.new("L", (2000, 1001)).save(tmp_path / "large.png")
@@ -126,7 +126,7 @@ def test_files_that_are_no_photos(studio, tmp_path):
         ("photo.heic", "HEIC files are not supported"),
     ):
         with pytest.raises(Refused) as refusal:
-            studio.colorize(tmp_path / name, Settings(studio.models[0]))
+            service.colorize(tmp_path / name, Settings(service.models[0]))
         message = str(refusal.value)
         assert message.startswith(sentence)
         assert "--" not in message and str(tmp_path) not in message and "\n" not in message
@@ -141,24 +141,24 @@ def test_files_that_are_no_photos(studio, tmp_path):
     ],
 )
 def test_our_own_failures_tell_nothing_but_leave_a_trace_in_the_log(
-    studio, photos, monkeypatch, caplog, error, sentence
+    service, photos, monkeypatch, caplog, error, sentence
 ):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("deoldify_lite.app.studio.save_photo", fail)
+    monkeypatch.setattr("deoldify_lite.app.service.save_photo", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(Refused, match=sentence) as refusal:
-        studio.colorize(photos / "a.webp", Settings(studio.models[0]))
+        service.colorize(photos / "a.webp", Settings(service.models[0]))
     assert "secret" not in str(refusal.value)
     assert ("secret" in caplog.text) == isinstance(error, RuntimeError)
 
 
-def test_a_zip_keeps_names_and_loses_none(studio, photos, tmp_path):
+def test_a_zip_keeps_names_and_loses_none(service, photos, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "A.webp").write_bytes((photos / "a.webp").read_bytes())
     files = [photos / "a.webp", photos / "a.webp", tmp_path / "other" / "A.webp", photos / "b.gif"]
-    made = [studio.colorize(path, Settings(studio.models[0])) for path in files]
-    with zipfile.ZipFile(studio.pack(made)) as archive:
+    made = [service.colorize(path, Settings(service.models[0])) for path in files]
+    with zipfile.ZipFile(service.make_archive(made)) as archive:
         assert archive.namelist() == ["a.webp", "a (2).webp", "A (3).webp", "b.gif.png"]
         assert archive.testzip() is None
         assert archive.read("a (2).webp") == made[1].result.read_bytes()
