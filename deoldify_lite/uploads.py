@@ -1,19 +1,20 @@
-"Photos that the reader of a notebook picks: with a button in Jupyter, in a dialog in Colab."
+"Uploads of photos in a notebook: by a button in Jupyter, by a dialog in Colab."
 
 import sys
 from pathlib import Path
 
+from .errors import UsageError
 from .files import write_atomically
 
 
 class Uploads:
-    "Asks for photos as soon as it is made; `save` takes what was picked."
+    "Shows the button or dialog when created; `save` writes the photos."
 
     def __init__(self):
         if "google.colab" in sys.modules:
             from google.colab import files
 
-            self.picked = files.upload()  # waits until they are there
+            self.picked = files.upload()  # blocks until they are uploaded
             return
         from IPython.display import display
         from ipywidgets import FileUpload
@@ -26,13 +27,13 @@ class Uploads:
         """Write the photos into `folder`, under their own names. Returns their paths.
 
         Raises:
-            ValueError: none was picked.
+            UsageError: no photo was picked.
         """
         picked = self.picked
         if picked is None:
             picked = {file["name"]: bytes(file["content"]) for file in self.button.value}
         if not picked:
-            raise ValueError("no photo was picked: pick some, then run this cell again")
+            raise UsageError("no photo was picked: pick some, then run this cell again")
         paths = [folder / Path(name).name for name in picked]
         for path, content in zip(paths, picked.values()):
             write_atomically(path, content)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..errors import UsageError
 from ..files import atomic_path, sha256
 
 if TYPE_CHECKING:  # the summary needs no torch
@@ -28,11 +29,11 @@ def save(folder: Path, result: "Colorized", verdict: str, remark: str = "", with
     the photo's size, but not the photo's name, nor anything about the visitor.
 
     Raises:
-        ValueError: an unknown verdict.
+        UsageError: an unknown verdict.
         OSError: the folder cannot be written to, or the photo has been deleted.
     """
     if verdict not in VERDICTS:
-        raise ValueError(f"the verdict is one of {', '.join(VERDICTS)}")
+        raise UsageError(f"the verdict is one of {', '.join(VERDICTS)}")
     line = {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "result": result.id,

@@ -144,7 +144,7 @@ def _example(service: Service, samples: list[Path]) -> tuple[str, str] | None:
     if not samples:
         return None
     result = service.colorize(samples[0], Settings(service.models[0]))
-    before, after = (samples[0].with_name(f"{path.stem}.prehandlers.jpg") for path in (result.before, result.after))
+    before, after = (samples[0].with_name(f"{path.stem}.preview.jpg") for path in (result.before, result.after))
     result.before.replace(before)
     result.after.replace(after)
     return str(before), str(after)
@@ -214,7 +214,7 @@ class _Handlers:
     ) -> Iterator[tuple]:
         yield from self.colorize_photos([str(self.samples[event.index])], strength, render_factor, model, progress)
 
-    def colorize_result_outputs(
+    def colorize_one(
         self, photo: str, strength: float = 1.0, render_factor: int | None = None, model: str | None = None
     ) -> str:
         if photo is None:

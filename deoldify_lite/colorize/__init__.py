@@ -1,1 +1,1 @@
-"""Using a generator: no fastai here, and nothing that trains."""
+"""Colorizes photos with a trained generator. Never imports fastai."""

@@ -112,34 +112,34 @@ def working_size(size: tuple[int, int], render_factor: int) -> tuple[int, int]:
 
 
 def lower_precision(network: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Bring a network, in place, to `dtype`, all but its input and its encoder's beginning. Returns the network.
+    """Convert a network in place to `dtype`, except for its input and the first layers of its encoder. Returns it.
 
-    What is flat in a grey picture is one value to the network: rounded early, all of it is off by the same, and whole
-    backgrounds change their colour. Further on errors are many and small, and even out. The layers that stay are those
-    that an encoder names in `beginning`; of others it is the first convolution, whose weights nearly cancel on three
-    channels that are the same.
+    A flat area of a grayscale image is a single value in the first layers. Rounded there, the whole area has the same
+    error, and its colour changes. In later layers the errors are small and average out. The layers that stay in
+    float32 are those that an encoder names in `beginning`, else the first convolution, whose weights nearly cancel on
+    three equal channels.
     """
     where, encoder = next(((p, m) for p, m in network.named_modules() if hasattr(m, "beginning")), ("", network))
     first_convolution = (path for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
     paths = getattr(encoder, "beginning", None) or (next(first_convolution),)
     exact = {path: encoder.get_submodule(path) for path in paths}
     for path in paths:
-        encoder.set_submodule(path, nn.Identity())  # out of the way of the rounding
+        encoder.set_submodule(path, nn.Identity())  # hidden from the conversion
     network.to(dtype)
     for path, layer in exact.items():
         encoder.set_submodule(path, _Rounded(layer, dtype).eval() if path == paths[-1] else layer)
-    if where:  # its beginning may give features, too
+    if where:  # its first layers may return features, too
         network.set_submodule(where, _Rounded(encoder, dtype).eval())
     return network
 
 
 class _Rounded(nn.Module):
-    "A part, or the last layer, in float32 of a network of another type: rounds what it gives."
+    "A module that stays in float32 within a network of another type, and whose output is rounded to that type."
 
     def __init__(self, part: nn.Module, dtype: torch.dtype):
         super().__init__()
         self.part, self.dtype = part, dtype
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        made = self.part(x)
-        return [each.to(self.dtype) for each in made] if isinstance(made, list) else made.to(self.dtype)
+        output = self.part(x)
+        return [each.to(self.dtype) for each in output] if isinstance(output, list) else output.to(self.dtype)

@@ -1,4 +1,4 @@
-"""Many files: which there are, where each result goes, what to say of it. `pipeline` does the work."""
+"""The jobs for a file or folder, and the report of their results. `pipeline` does the jobs."""
 
 import json
 import time
@@ -14,14 +14,14 @@ from ..photo import PHOTO_SUFFIXES, WRITABLE, Photo, output_name
 
 
 class BadRequest(UsageError):
-    "Input and output that make no sense. The message says why."
+    "An input or output that cannot be used. The message says why."
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What sort of files a folder is searched for.
+    """A kind of files to search folders for.
 
-    extensions: of those that are found; writable: of results; output_name: a result's name from its original's.
+    extensions: of the files; writable: of results; output_name: from a file's name to that of its result.
     """
 
     plural: str
@@ -35,7 +35,7 @@ PHOTOS = Kind("photos", PHOTO_SUFFIXES, WRITABLE.keys(), output_name)
 
 @dataclass(frozen=True)
 class Job:
-    "One photo to do."
+    "A file to colorize, and where the result goes."
 
     input: Path
     output: Path
@@ -43,7 +43,7 @@ class Job:
 
 @dataclass
 class Result:
-    "What became of one photo: a line of the report."
+    "The result of a job: a line of the report."
 
     input: str
     output: str
@@ -56,7 +56,7 @@ class Result:
 
     @classmethod
     def done(cls, job: Job, photo: Photo, started: float) -> "Result":
-        "Of a photo whose result was written; `started` as `time.monotonic()` tells it."
+        "The result of a photo that was written; `started` by the clock `time.monotonic`."
         seconds = round(time.monotonic() - started, 3)
         return cls(str(job.input), str(job.output), "done", None, photo.notes, *photo.size, seconds)
 
@@ -65,11 +65,11 @@ class Result:
 
 
 def find_jobs(source: Path, target: Path, recursive: bool = False, kind: Kind = PHOTOS) -> list[Job]:
-    """What there is to do, in a fixed order: the file `source`, or the photos in the folder `source`.
+    """The jobs, in a fixed order, for the file `source` or the photos in the folder `source`.
 
-    Names and subfolders are kept, so that two photos of one name in two folders never meet. Hidden files and whatever
-    has no extension of the `kind` are passed over, and so is `target` where it lies inside `source`. A subfolder that
-    cannot be listed becomes a job, which will fail, so that it is not forgotten.
+    Names and subfolders are kept, so that photos of one name in two folders have different results. Hidden files and
+    files without an extension of the `kind` are skipped, and so is `target` if it is inside `source`. A subfolder that
+    cannot be listed becomes a job, which will fail, so that it is reported.
 
     Raises:
         BadRequest: `source` is missing or empty, or a result would replace an original.
@@ -98,7 +98,7 @@ def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind) -> 
     if not jobs:
         hint = "" if recursive else " (-r looks into subfolders, too)"
         raise BadRequest(f"{source}: no {kind.plural} in this folder{hint}")
-    # Folders may contain, or link to, one another in such a way that a result lands on an original.
+    # With nested or linked folders, the path of a result may be that of an original.
     resolved = {folder: folder.resolve() for job in jobs for folder in (job.input.parent, job.output.parent)}
     originals = {resolved[job.input.parent] / job.input.name for job in jobs}
     for job in jobs:
@@ -123,7 +123,7 @@ def single_job(source: Path, target: Path, kind: Kind = PHOTOS) -> Job:
 
 
 def report_line(report: TextIO | None, result: Result) -> None:
-    "Append a result to the report, at once, so that a crash loses none."
+    "Append a result to the report and flush, so that a crash loses none."
     if report is not None:
         report.write(result.to_json() + "\n")
         report.flush()

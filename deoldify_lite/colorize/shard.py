@@ -1,4 +1,4 @@
-"""An archive in parts, for several machines: which photos belong to which part."""
+"""Shards: a folder divided among several machines."""
 
 import hashlib
 import os
@@ -13,11 +13,10 @@ from .folder import BadRequest, Job
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `number` of `count`, counted from 1.
+    """Shard `number` of `count`, counted from 1.
 
-    A photo's part follows from its path alone: it is the same on every machine and in every run, and neither other
-    photos nor those that are done already change it. All parts together are all photos, none twice; they are of about
-    the same size.
+    A photo's shard depends on its path alone: it is the same on every machine and in every run, whatever other photos
+    there are. Each photo is in exactly one shard, and shards are of about the same size.
     """
 
     number: int
@@ -25,10 +24,10 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """From `2/8`, for the second of eight.
+        """Parse `2/8`, the second of eight.
 
         Raises:
-            BadRequest: it is something else.
+            BadRequest: `text` has another form, or the number is out of range.
         """
         match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         shard = cls(*map(int, match.groups())) if match else None
@@ -40,16 +39,16 @@ class Shard:
         return f"{self.number}/{self.count}"
 
     def holds(self, path: PurePath) -> bool:
-        "Whether a photo with this path, relative to the folder that is shared out, belongs to this part."
-        # Macs may spell an accented letter as two characters where others have one.
+        "Whether a photo belongs to this shard, by its path relative to the folder that is divided."
+        # macOS may store an accented letter as two characters, other systems as one.
         name = unicodedata.normalize("NFC", path.as_posix())
-        digest = hashlib.sha256(os.fsencode(name)).digest()  # Python's own hash differs from run to run
+        digest = hashlib.sha256(os.fsencode(name)).digest()  # Python's `hash` differs from run to run
         return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
 
     def select(self, jobs: Iterable[Job], target: PurePath) -> list[Job]:
-        """This part's jobs of those that write into the folder `target`.
+        """The jobs of this shard, of those that write into the folder `target`.
 
-        Counts the path of the result, which is that of the photo but for a `.png` added to some: so two photos that
-        would have the same result are in the same part, where that is noticed.
+        Decided by the path of the result, which is that of the photo, with `.png` added to some. So two photos with
+        the same result are in one shard, which reports the conflict.
         """
         return [job for job in jobs if self.holds(job.output.relative_to(target))]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.samples import sample_photos
 
@@ -63,6 +64,11 @@ def visit(browser, server, tmp_path) -> Iterator:
         context.close()
     assert requested and not surprises
     assert not [url for url in requested if not url.startswith((server.address, "data:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def default_render_factor(weights) -> int:
+    return Colorizer(weights, "cpu").render_factor
 
 
 @pytest.fixture
@@ -250,13 +256,13 @@ def test_a_sample_needs_one_click(visit):
     assert chroma(shown(page, 0, name)) < 1 and chroma(shown(page, 1, name)) > 2
 
 
-def test_options(visit, grandmother):
+def test_options(visit, grandmother, default_render_factor):
     page = visit()
     assert not page.is_visible("#options input[type=range]")
     page.click("#options button")
     strength = page.locator("#options input[type=number]").nth(0)
     strength.wait_for()
-    assert page.locator("#options input[type=number]").nth(1).input_value() == "12"
+    assert page.locator("#options input[type=number]").nth(1).input_value() == str(default_render_factor)
     strength.fill("0")
     strength.press("Enter")
     colorize(page, grandmother)
@@ -264,7 +270,7 @@ def test_options(visit, grandmother):
     assert chroma(shown(page, 1, "grandmother.jpg")) == 0, "strength 0 is grey"
 
 
-def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, grandmother):
+def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, grandmother, default_render_factor):
     page = visit()
     colorize(page, grandmother)
     page.wait_for_selector("#feedback:visible")
@@ -279,7 +285,7 @@ def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, g
     page.wait_for_function("document.querySelector('#feedback textarea').value == ''")
     (line,) = map(json.loads, (server.feedback / "feedback.jsonl").read_text().splitlines())
     assert (line["verdict"], line["remark"], line["photo"]) == ("poor", "the hat is blue", None)
-    assert (line["model"], line["strength"], line["render_factor"]) == ("tiny", 1, 12)
+    assert (line["model"], line["strength"], line["render_factor"]) == ("tiny", 1, default_render_factor)
     assert re.fullmatch("[0-9a-f]{12}", line["sha256"]) and line["size"] == [512, 600]
     assert [path.name for path in server.feedback.iterdir()] == ["feedback.jsonl"]
 
