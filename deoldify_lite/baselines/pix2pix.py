@@ -1,95 +1,182 @@
-"""Training of the baselines: `deoldify-lite pix2pix`.
+"""pix2pix (Isola et al. 2017, arXiv:1611.07004) as a fastai Learner.
 
-All are pix2pix (Isola et al. 2017, arXiv:1611.07004) or its generator alone: a U-Net that predicts colour, and a
-PatchGAN that gets its input beside its output, trained together. They use the photos, run folders, checkpoints and
-records of NoGAN training; docs/baselines.md says where they follow the documents.
+The Learner's model is the generator and the critic. Its loss is the generator's; `TrainCritic` gives the critic a step
+with an optimizer group of its own before that, on the same prediction. A config without a GAN loss has no critic.
 """
 
-import logging
 import math
-import time
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
-from torch import Tensor
-from tqdm.auto import tqdm
+from fastai.callback.core import Callback
+from torch import Tensor, nn
 
-from ..device import autocast, memory_in_use
-from ..files import atomic_path, write_atomically
+from ..device import autocast
 from ..modeling.pretrained import load_pretrained_encoder
-from ..modeling.weights import load_strictly, read_safetensors, save_weights
-from ..training.callbacks import picture_grid
-from ..training.data import Sampler, jitter
+from ..modeling.weights import load_strictly, read_safetensors
+from ..training import distributed
+from ..training.batches import NoValidation, TrainingBatches
+from ..training.data import jitter
 from ..training.degradation import grayscale_input
 from ..training.errors import TrainingDiverged
-from ..training.log import read_log
-from ..training.run import RunFolder, remembered_photos
-from ..training.stage import Stage
+from ..training.gan import TwoTimeScale
+from ..training.learner import StageLearner, make_learner
+from ..training.show import show_rows
 from .configs import GAN_LOSSES, PIXEL_LOSSES, BaselineConfig
 from .networks import SPACES, UNETS, PatchGAN, Pix2Pix, init_normal_
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .run import BaselineRun
 
 
-def open_baseline(folder: Path, config: BaselineConfig, photos: tuple[Path, ...] = (), **settings: Any) -> RunFolder:
-    """The run of a config: a folder of its own in `folder`, beside those of others, whose packed photos it shares.
+class Pix2PixModel(nn.Module):
+    "Generator and critic: condition -> prediction, both in [-1, 1]. The critic has gradients only in its own step."
 
-    `settings` go to `RunFolder`. Without `photos` it takes those that it had before.
-    """
-    budget = f"@{config.samples_seen}" if config.samples_seen else ""
-    place = folder / (config.name + budget)
-    return RunFolder(place, config, remembered_photos(place, photos), cache=folder / "photos", **settings)
+    turn, generator_trains = "pix2pix", True  # for the records: both networks train in every step
 
+    def __init__(self, generator: Pix2Pix, critic: PatchGAN | None, precision: torch.dtype = torch.float32):
+        super().__init__()
+        self.generator, self.precision = generator, precision
+        self.critic = critic and critic.requires_grad_(False)
 
-def train(run: RunFolder) -> Path:
-    """Train the run's config, first the one that it starts from. Returns `generator.safetensors` in the run folder.
+    def forward(self, condition: Tensor) -> Tensor:
+        with autocast(condition.device, self.precision):
+            return self.generator.predict(condition)
 
-    Goes on where it was interrupted, to the same bits.
+    def logits(self, condition: Tensor, picture: Tensor) -> Tensor:
+        "The critic's, for a prediction or a target."
+        with autocast(condition.device, self.precision):
+            return self.critic(torch.cat([condition, picture], 1))
 
-    Raises:
-        TrainingDiverged: a loss became NaN or infinite; the last checkpoint stands.
-        WrongCheckpoint: the folder holds the work of another config, or a damaged checkpoint.
-    """
-    config, result = run.settings, run.folder / "generator.safetensors"
-    stage = run.stage("train", config.fingerprint)
-    if stage.is_done:
-        return result
-    checkpoint = stage.resume()
-    _ = run.sources  # no photos is the first thing to say
-    initial = None
-    if config.init_from:
-        settings = {k: getattr(run, k) for k in ("device", "precision", "encoder_weights", "checkpoint_seconds")}
-        initial = open_baseline(run.folder.parent, config.initial, run.photos, **settings)
-        train(initial)
-    run.keep()
-    stage.seed_globally(-1)
-    training = Pix2PixTraining(stage, *_networks(run, initial))
-    if checkpoint:
-        training.load_state(checkpoint["training"])
-    metrics = _play(stage, training)
-    save_weights(training.generator, stage.weights)
-    if training.critic is not None:
-        save_weights(training.critic, critic_weights(run))
-    save_weights(training.generator, result, dtype=torch.float16)  # all that a file needs
-    stage.finish(**metrics)
-    return result
+    def colorize(self, gray: Tensor) -> Tensor:
+        "Normalised RGB for normalised grayscale photos, both (N, 3, H, W)."
+        with autocast(gray.device, self.precision):
+            return self.generator(gray)
+
+    @property
+    def groups(self) -> list[list[nn.Parameter]]:
+        "The parameters of each network."
+        return [list(network.parameters()) for network in (self.generator, self.critic) if network is not None]
 
 
-def critic_weights(run: RunFolder) -> Path:
-    "Where the critic of a finished run lies; one without a GAN loss has none."
-    return run.folder / "train" / "critic.safetensors"
+class Pix2PixLoss:
+    "The losses of both networks. `parts` are all of the last step, named as in document 003."
+
+    def __init__(self, model: Pix2PixModel, config: BaselineConfig):
+        self.model, self.gan_loss = model, GAN_LOSSES.get(config.gan)
+        self.pixel_loss, self.pixel_weight = PIXEL_LOSSES[config.pixel], config.pixel_weight
+        self.pixel_name = f"loss_G_{config.pixel.upper()}"
+        self.parts: dict[str, Tensor] = {}
+
+    def of_critic(self, prediction: Tensor, condition: Tensor, target: Tensor) -> Tensor:
+        "The critic tells the target from the prediction; both count a half."
+        fake = self._gan(condition, prediction.detach(), real=False)
+        real = self._gan(condition, target, real=True)
+        loss = (fake + real) / 2
+        self._keep(loss_D_fake=fake, loss_D_real=real, loss_D=loss)
+        return loss
+
+    def __call__(self, prediction: Tensor, condition: Tensor, target: Tensor) -> Tensor:
+        "The generator passes as real and is close to the target."
+        loss = pixel = self.pixel_weight * self.pixel_loss(prediction, target)
+        if self.gan_loss:
+            fooling = self._gan(condition, prediction, real=True)
+            loss = fooling + pixel
+            self._keep(loss_G_GAN=fooling)
+        self._keep(**{self.pixel_name: pixel}, loss_G=loss)
+        return loss
+
+    def _gan(self, condition: Tensor, picture: Tensor, *, real: bool) -> Tensor:
+        "The loss of the critic's logits if `picture` should pass as real, or as fake."
+        logits = self.model.logits(condition, picture)
+        return self.gan_loss(logits, torch.full_like(logits, float(real)))
+
+    def _keep(self, **losses: Tensor) -> None:
+        self.parts |= {name: loss.detach() for name, loss in losses.items()}
 
 
-def _networks(run: RunFolder, initial: RunFolder | None) -> tuple[Pix2Pix, PatchGAN | None]:
+class TrainCritic(Callback):
+    "The critic's step, before the generator's, as in 003."
+
+    run_valid = False
+
+    def after_pred(self):
+        model, optimizer = self.learn.model, self.learn.opt
+        model.critic.requires_grad_(True)
+        loss = self.learn.loss_func.of_critic(self.learn.pred, *self.learn.yb)
+        if not math.isfinite(value := distributed.mean(float(loss.detach()), loss.device)):
+            raise TrainingDiverged(
+                f"the critic's loss became {value} at step {self.step_number.step}; the last checkpoint is untouched; "
+                "lower the learning rate, for instance --set lr=1e-4, or use --precision float32"
+            )
+        loss.backward()
+        distributed.average_(p.grad for p in model.critic.parameters())
+        optimizer.step()  # the generator has no gradients yet
+        optimizer.zero_grad()
+        model.critic.requires_grad_(False)
+
+
+class Pix2PixBatches(TrainingBatches):
+    "Condition; condition again, for the critic, and target; all in [-1, 1]."
+
+    def __init__(self, run: "BaselineRun", generator: Pix2Pix):
+        config, self.generator = run.config, generator
+        self.photos = run.pack(config.size)
+        members = run.split(self.photos).train
+        self.sampler = run.stage.sampler(self.photos, members)
+        super().__init__(run.stage, config, config.own_samples_seen or config.epochs * len(members))
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        config, draw = self.spec, self.stage.seed("batch", step)
+        index = self.sampler.batch(step, self.batch_size)
+        target = self.photos.crops(index, config.size, config.augment, draw).to(self.stage.run.device)
+        target = jitter(target, config.augment, draw)
+        condition = self.generator.condition(grayscale_input(target))
+        return condition, condition, self.generator.target(target)
+
+    def show_batch(self, b: tuple[Tensor, ...] | None = None, max_n: int = 8, **_) -> None:
+        condition, _condition, target = (x[:max_n] for x in b or self.one_batch())
+        show_rows({"input": self._gray(condition), "target": self.generator.to_rgb(condition, target)})
+
+    def show_results(self, b: tuple[Tensor, ...], out: Tensor, max_n: int = 8, **_) -> None:
+        condition, _condition, target = (x[:max_n] for x in b)
+        pictures = {"prediction": out[:max_n], "target": target}
+        rows = {name: self.generator.to_rgb(condition, picture) for name, picture in pictures.items()}
+        show_rows({"input": self._gray(condition)} | rows)
+
+    def _gray(self, condition: Tensor) -> Tensor:
+        return ((condition + 1) / 2).expand(-1, 3, -1, -1)
+
+
+def pix2pix_learner(run: "BaselineRun", initial: "BaselineRun | None" = None) -> StageLearner:
+    "The Learner of a config, from the networks of the finished run `initial`, or new ones: what `train` fits."
+    config = run.config
+    run.stage.seed_globally(-1)
+    model = Pix2PixModel(*_networks(run, initial), run.precision)
+    learn = make_learner(
+        run.stage,
+        Pix2PixBatches(run, model.generator),
+        NoValidation(),
+        model,
+        Pix2PixLoss(model, config),
+        *([TrainCritic()] if model.critic is not None else []),
+        weight_decay=0.0,
+        lr=config.lr,
+        opt_func=partial(TwoTimeScale, mom=config.betas[0], sqr_mom=config.betas[1]),
+        splitter=lambda m: m.groups,
+    )
+    learn.generator = model.generator
+    return learn
+
+
+def _networks(run: "BaselineRun", initial: "BaselineRun | None") -> tuple[Pix2Pix, PatchGAN | None]:
     "Generator and critic, new or from a finished run."
-    config = run.settings
+    config = run.config
     options = ("network", "space", "size", "down", "width", "norm", "activation", "dropout")
     generator = Pix2Pix(**{name: getattr(config, name) for name in options})
     if initial is not None:
-        weights = initial.stage("train", {}).weights
-        load_strictly(generator, read_safetensors(weights)[1], weights)
+        load_strictly(generator, read_safetensors(initial.stage.weights)[1], initial.stage.weights)
     elif config.network in UNETS:
         init_normal_(generator, config.init)
     elif config.pretrained:
@@ -97,190 +184,7 @@ def _networks(run: RunFolder, initial: RunFolder | None) -> tuple[Pix2Pix, Patch
     critic = None
     if config.gan != "none":
         critic = init_normal_(PatchGAN(sum(SPACES[config.space]), config.patch, config.width, config.norm), config.init)
-        if initial is not None and critic_weights(initial).exists():
-            load_strictly(critic, read_safetensors(critic_weights(initial))[1], critic_weights(initial))
+        if initial is not None and initial.critic_weights.exists():
+            load_strictly(critic, read_safetensors(initial.critic_weights)[1], initial.critic_weights)
         critic.to(run.device)
     return generator.to(run.device), critic
-
-
-class Pix2PixTraining:
-    "Generator against critic: both networks, their optimisers, and one step of both on one batch."
-
-    def __init__(self, stage: Stage, generator: Pix2Pix, critic: PatchGAN | None):
-        run, config = stage.run, stage.run.settings
-        self.stage, self.config, self.generator, self.critic = stage, config, generator.train(), critic
-        self.generator_opt = torch.optim.Adam(generator.parameters(), config.lr, config.betas)
-        if critic is not None:
-            self.critic_opt = torch.optim.Adam(critic.train().parameters(), config.lr, config.betas)
-        self.photos = run.pack(config.size)
-        members = run.split(self.photos).train
-        self.sampler = Sampler(members, self.photos.names, 1.0, config.seed, stage.name)
-        shown = config.own_samples_seen if config.samples_seen else config.epochs * len(members)
-        self.steps = max(1, round(shown / config.batch))
-        self.done = 0
-        self.sums: dict[str, float] = {}  # of each figure since it was last recorded
-
-    @property
-    def state(self) -> dict[str, Any]:
-        "All that a step depends on besides the seed."
-        state = {"generator": self.generator.state_dict(), "generator_opt": self.generator_opt.state_dict()}
-        if self.critic is not None:
-            state |= {"critic": self.critic.state_dict(), "critic_opt": self.critic_opt.state_dict()}
-        return state | {"done": self.done, "sums": self.sums}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        for name in ("generator", "generator_opt", "critic", "critic_opt"):
-            if name in state:
-                getattr(self, name).load_state_dict(state[name])
-        self.done, self.sums = state["done"], state["sums"]
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        "Condition and target, in [-1, 1]: a function of the step's number."
-        config = self.config
-        index = self.sampler.batch(step, config.batch)
-        draw = self.stage.seed("batch", step)
-        target = self.photos.crops(index, config.size, config.augment, draw).to(self.stage.run.device)
-        target = jitter(target, config.augment, draw)
-        return self.generator.condition(grayscale_input(target)), self.generator.target(target)
-
-    def step(self) -> dict[str, float]:
-        "The critic learns, then the generator, from the same prediction. Returns the losses, named as in 003."
-        self.stage.seed_globally(self.done)
-        condition, target = self.batch(self.done)
-        with autocast(condition.device, self.stage.run.precision):
-            prediction = self.generator.predict(condition)
-        metrics = {}
-        if self.critic is not None:
-            metrics |= self.critic_step(condition, target, prediction.detach())
-        metrics |= self.generator_step(condition, target, prediction)
-        self.done += 1
-        return metrics
-
-    def critic_step(self, condition: Tensor, target: Tensor, prediction: Tensor) -> dict[str, float]:
-        "The critic learns to tell the target from the prediction; both count a half."
-        fake = self._gan_loss(condition, prediction, real=False)
-        real = self._gan_loss(condition, target, real=True)
-        loss = (fake + real) / 2
-        metrics = self._finite(loss_D_fake=fake, loss_D_real=real, loss_D=loss)
-        self.critic_opt.zero_grad(set_to_none=True)
-        loss.backward()
-        self.critic_opt.step()
-        return metrics
-
-    def generator_step(self, condition: Tensor, target: Tensor, prediction: Tensor) -> dict[str, float]:
-        "The generator learns to pass as real and to be near the target."
-        pixel = self.config.pixel_weight * PIXEL_LOSSES[self.config.pixel](prediction, target)
-        parts, loss = {f"loss_G_{self.config.pixel.upper()}": pixel}, pixel
-        if self.critic is not None:
-            self.critic.requires_grad_(False)  # it is not trained here
-            fooling = self._gan_loss(condition, prediction, real=True)
-            parts, loss = {"loss_G_GAN": fooling} | parts, fooling + pixel
-        metrics = self._finite(**parts, loss_G=loss)
-        self.generator_opt.zero_grad(set_to_none=True)
-        loss.backward()
-        self.generator_opt.step()
-        if self.critic is not None:
-            self.critic.requires_grad_(True)
-        return metrics
-
-    def _gan_loss(self, condition: Tensor, picture: Tensor, *, real: bool) -> Tensor:
-        "The loss of the critic's logits if `picture` ought to pass as real, or as fake."
-        with autocast(condition.device, self.stage.run.precision):
-            logits = self.critic(torch.cat([condition, picture], 1))
-        return GAN_LOSSES[self.config.gan](logits, torch.full_like(logits, float(real)))
-
-    def _finite(self, **losses: Tensor) -> dict[str, float]:
-        "The losses as numbers, before any of them reaches the weights."
-        metrics = {name: float(loss.detach()) for name, loss in losses.items()}
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise TrainingDiverged(
-                    f"{name} became {value} at step {self.done + 1} of {self.steps}; the last checkpoint is untouched; "
-                    "lower the learning rate, for instance --set lr=1e-4, or use --precision float32"
-                )
-        return metrics
-
-
-def _play(stage: Stage, training: Pix2PixTraining) -> dict[str, float]:
-    "All steps that are not done yet, with records, pictures and checkpoints. Returns metrics."
-    run, config, steps = stage.run, stage.run.settings, training.steps
-    often = max(1, min(20, steps // config.epochs))  # steps from record to record
-    pictures = {max(1, round(e * steps / config.epochs)): e for e in (*config.picture_epochs, config.epochs)}
-    tables = {round(e * steps / config.epochs) for e in range(config.table_every, config.epochs, config.table_every)}
-    fixed = run.fixed_batch(config.size, 8)
-    first = stage.first_step = training.done
-    saved = recorded = time.monotonic()
-    stage.begin()
-    with tqdm(total=steps, initial=first, desc=run.folder.name, unit="step", disable=None) as bar:
-        while training.done < steps:
-            for name, value in training.step().items():
-                training.sums[name] = training.sums.get(name, 0.0) + value
-            bar.update()
-            if training.done % often == 0 or training.done == steps:
-                count, now = (training.done - 1) % often + 1, time.monotonic()
-                means = {name: total / count for name, total in training.sums.items()}
-                speed = {"samples_per_second": count * config.batch / (now - recorded)}
-                stage.tracker.scalars(training.done, means | speed | memory_in_use(run.device))
-                training.sums, recorded = {}, now
-            if training.done in pictures:
-                _show(stage, training, *fixed, run.folder / "samples" / f"epoch-{pictures[training.done]:04}.png")
-            elif training.done % 200 == 0:
-                _show(stage, training, *fixed)
-            if training.done in tables or training.done in pictures:
-                write_losses(run, steps, draw=training.done in pictures)
-            if time.monotonic() - saved >= run.checkpoint_seconds:
-                stage.save(training=training.state)
-                saved = time.monotonic()
-    return {
-        "steps": steps,
-        "batch": config.batch,
-        "parameters": sum(p.numel() for p in training.generator.parameters()),
-    } | stage.throughput(steps * config.batch)
-
-
-@torch.no_grad()
-def _show(stage: Stage, training: Pix2PixTraining, grey: Tensor, target: Tensor, path: Path | None = None) -> None:
-    "Rows of input, prediction and target, to TensorBoard and to `path`."
-    with autocast(grey.device, stage.run.precision):
-        prediction = training.generator.eval()(grey)
-    training.generator.train()
-    grid = picture_grid(grey, prediction, target)
-    stage.tracker.image(training.done, "grey_ours_truth", grid)
-    if path is not None:
-        with atomic_path(path) as temporary:
-            Image.fromarray((grid * 255).round().byte().permute(1, 2, 0).numpy()).save(temporary, "PNG")
-
-
-def write_losses(run: RunFolder, steps: int, draw: bool = True) -> None:
-    "What the log says of the losses: `losses.md`, a table every few epochs as in 003, and `losses.png`, as in 000."
-    rows = read_log(run.folder, "train")
-    config = run.settings
-    names = [name for name in rows[-1] if name.startswith("loss_")]
-    table = [["epoch", "samples_seen", *names]]
-    for epoch in sorted({*range(config.table_every, config.epochs + 1, config.table_every), config.epochs}):
-        after, until = ((e * steps / config.epochs) for e in (epoch - 1, epoch))
-        inside = [row for row in rows if after < row["step"] <= max(until, 1)]
-        if inside:
-            means = (sum(row[name] for row in inside) / len(inside) for name in names)
-            table.append([str(epoch), str(round(until * config.batch)), *(f"{mean:.5f}" for mean in means)])
-    table.insert(1, ["---:"] * len(table[0]))
-    write_atomically(run.folder / "losses.md", "".join(f"| {' | '.join(cells)} |\n" for cells in table))
-    if draw:
-        _draw_losses(rows, run.folder / "losses.png")
-
-
-def _draw_losses(rows: list[dict[str, float]], path: Path) -> None:
-    "The generator's loss in blue and the critic's in red, over the steps."
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    axis = figure.subplots()
-    for name, label, colour in (("loss_G", "generator", "tab:blue"), ("loss_D", "critic", "tab:red")):
-        if name in rows[-1]:
-            axis.plot([r["step"] for r in rows], [r[name] for r in rows], color=colour, label=label, linewidth=0.8)
-    axis.set_yscale("log")
-    axis.set_xlabel("steps")
-    axis.set_ylabel("loss")
-    axis.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)

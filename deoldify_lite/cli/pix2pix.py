@@ -47,7 +47,7 @@ def pix2pix(
     warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated")
 
     from ..baselines import configs
-    from ..baselines.pix2pix import open_baseline, train
+    from ..baselines.run import open_baseline, train
 
     if wrong := [change for change in set_ or () if "=" not in change]:
         raise UsageError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance pixel=l2")

@@ -148,14 +148,21 @@ class Records(Callback):
 
     def __init__(self, stage: Stage, network: str | None, rates: tuple[str, ...], every: int = 20):
         self.stage, self.network, self.rates, self.every = stage, network, rates, every
+        self.seen, self.sums = 0, {}  # steps since the last record, and the sum of each metric over them
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"seen": self.seen, "sums": self.sums}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.seen, self.sums = state["seen"], state["sums"]
 
     def before_train(self):
         train = self.dls.train
         self.often = max(1, min(self.every, train.steps // 20))
         hidden = None if distributed.is_main() else True
         self.bar = tqdm(total=train.steps, initial=train.first_step, desc=self.stage.name, unit="step", disable=hidden)
-        self.began, self.seen = time.monotonic(), 0
-        self.sums: dict[str, float] = {}
+        self.began, self.timed = time.monotonic(), 0
 
     def after_loss(self):
         parts = getattr(self.learn.loss_func, "parts", {})
@@ -164,6 +171,7 @@ class Records(Callback):
 
     def after_batch(self):
         self.seen += 1
+        self.timed += 1
         self.bar.update()
         step = self.step_number.step + 1
         if step % self.often and step != self.dls.train.steps:
@@ -173,12 +181,12 @@ class Records(Callback):
         means = {name: total / self.seen for name, total in self.sums.items()}
         metrics = {f"{network}/{name}": value for name, value in means.items()}
         metrics |= {f"rate/{name}": hyper["lr"] for name, hyper in zip(self.rates, self.opt.hypers, strict=True)}
-        metrics["generator_trains"] = float(network == "generator")
-        samples = self.seen * self.dls.train.spec.batch * distributed.world_size()
+        metrics["generator_trains"] = float(getattr(self.learn.model, "generator_trains", network == "generator"))
+        samples = self.timed * self.dls.train.spec.batch * distributed.world_size()
         metrics["samples_per_second"] = samples / (now - self.began)
         self.stage.tracker.scalars(step, metrics | memory_in_use(self.stage.run.device))
         self.bar.set_postfix(loss=f"{means['loss']:.3f}")
-        self.began, self.seen, self.sums = now, 0, {}
+        self.began, self.timed, self.seen, self.sums = now, 0, 0, {}
 
     def after_train(self):
         self.bar.close()

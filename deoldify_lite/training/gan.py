@@ -144,15 +144,18 @@ class TwoTimeScale(Optimizer):
     decay either.
     """
 
-    def __init__(self, params: Any, lr: float, factor: float, wd: float = 0.01):
+    def __init__(
+        self, params: Any, lr: float, factor: float = 1.0, mom: float = 0.0, sqr_mom: float = 0.9, wd: float = 0.01
+    ):
         steps = [weight_decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, adam_step]
         self.factor = factor
-        super().__init__(params, steps, lr=lr, mom=0.0, sqr_mom=0.9, eps=1e-8, wd=wd)
+        super().__init__(params, steps, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=1e-8, wd=wd)
 
     def set_hyper(self, k: str, v: Any) -> None:
         super().set_hyper(k, v)
         if k == "lr":
-            self.hypers[1]["lr"] = self.factor * self.hypers[0]["lr"]
+            for critic in self.hypers[1:]:
+                critic["lr"] = self.factor * self.hypers[0]["lr"]
 
     def zero_grad(self) -> None:
         for parameter, *_ in self.all_params(with_grad=True):

@@ -49,6 +49,8 @@ class RunFolder:
         cache: folder for packed photos that several runs share; by default it is inside the run folder.
     """
 
+    settings_file = SCHEDULE  # that the settings are kept in
+
     def __init__(
         self,
         folder: Path,
@@ -83,8 +85,9 @@ class RunFolder:
             raise NoPhotos(f"no photos to train on: give --photos PATH once, {self.folder} will remember it")
         return list_sources(self.photos)
 
-    def keep_photos(self) -> None:
-        "Write the photos' place into the run folder."
+    def keep(self) -> None:
+        "Write the settings and the photos' place into the run folder."
+        write_atomically(self.folder / self.settings_file, self.settings.to_yaml())
         if self.photos:
             write_atomically(self.folder / PHOTOS, json.dumps([str(p.resolve()) for p in self.photos]))
 
@@ -123,11 +126,6 @@ class Run(RunFolder):
     ):
         super().__init__(folder, schedule, *args, **kwargs)
         self.schedule, self.encoder_weights = schedule, encoder_weights
-
-    def keep(self) -> None:
-        "Write the schedule and the photos' place into the run folder."
-        write_atomically(self.folder / SCHEDULE, self.schedule.to_yaml())
-        self.keep_photos()
 
     @property
     def init_from(self) -> Path | None:

@@ -73,8 +73,8 @@ class Stage:
     def _check(self, fingerprint: dict[str, Any]) -> None:
         if difference := first_difference(fingerprint, self.depends_on):
             raise WrongCheckpoint(
-                f"{self.folder} was made by another schedule: {difference}. Go on with the schedule in "
-                f"{self.run.folder / 'schedule.yaml'}, give another --run, or delete that folder"
+                f"{self.folder} was made with other settings: {difference}. Go on with the settings in "
+                f"{self.run.folder / self.run.settings_file}, give another --run, or delete that folder"
             )
 
     def save(self, **state: Any) -> None:

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from deoldify_lite.baselines import pix2pix
+from deoldify_lite.baselines import configs, pix2pix, reports
+from deoldify_lite.baselines import run as baseline_run
 from deoldify_lite.baselines.configs import ALIASES, CONFIGS, BaselineConfig, config
-from deoldify_lite.baselines.networks import PatchGAN, Pix2Pix
-from deoldify_lite.baselines.pix2pix import Pix2PixTraining, open_baseline, train
+from deoldify_lite.baselines.pix2pix import Pix2PixLoss, Pix2PixModel, pix2pix_learner
+from deoldify_lite.baselines.run import BaselineRun, open_baseline, train
 from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
 from deoldify_lite.modeling.weights import load_generator, read_safetensors
@@ -45,10 +46,10 @@ def folder(tmp_path, photos) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
     """No curves, which take longer than a tiny training."""
-    monkeypatch.setattr(pix2pix, "_draw_losses", lambda rows, path: None)
+    monkeypatch.setattr(reports, "_draw_curves", lambda rows, path: None)
 
 
-def opened(folder: Path, photos: Path, chosen: BaselineConfig, **settings):
+def opened(folder: Path, photos: Path, chosen: BaselineConfig, **settings) -> BaselineRun:
     return open_baseline(folder, chosen, (photos,), device="cpu", precision="float32", **settings)
 
 
@@ -146,7 +147,7 @@ def test_a_tiny_run_leaves_everything(name, command, folder):
     place = folder / f"{name}@40"
     assert result.stdout.strip() == str(place / "generator.safetensors")
     done = json.loads((place / "train/done.json").read_text())
-    assert (done["steps"], done["presentations"]) == (20, 40)
+    assert (done["steps"], done["samples_seen"]) == (20, 40)
     assert sorted(p.name for p in (place / "samples").iterdir()) == [f"epoch-00{e}.png" for e in ("01", "05", "10")]
     with Image.open(place / "samples/epoch-0001.png") as picture:
         assert picture.height >= 3 * 32
@@ -173,7 +174,7 @@ def test_the_five_generators_of_document_002(folder, photos):
         name = f"pix2pix-resnet18-{name}".rstrip("-")
         train(opened(folder, photos, small(name, 60 if name.endswith("long") else 50, batch="5")))
     done = {path.parents[1].name: json.loads(path.read_text()) for path in folder.glob("*/train/done.json")}
-    seen = {name: metrics["presentations"] for name, metrics in done.items()}
+    seen = {name: metrics["samples_seen"] for name, metrics in done.items()}
     budget = {"unet-resnet18@30": 30, "pix2pix-resnet18-lsgan@50": 20, "pix2pix-resnet18-lsgan-long@60": 10}
     assert seen == budget | {"pix2pix-resnet18@50": 20, "pix2pix-resnet18-l1x50@50": 20}
     assert not (folder / "unet-resnet18@30/train/critic.safetensors").exists()
@@ -197,27 +198,31 @@ def test_a_gan_goes_on_from_both_networks(folder, photos):
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("name", ["pix2pix-rgb", "pix2pix-resnet18"])
-def test_killed_and_begun_again_gives_the_same_bits(name, folder, photos, monkeypatch):
-    """Dropout, Adam's moments, the critic, the order of the photos: all continue exactly."""
-    train(opened(folder, photos, small(name)))
-    step, calls = Pix2PixTraining.step, []
+@pytest.mark.parametrize(
+    ("name", "steps", "kill"), [("pix2pix-rgb", 6, 6), ("pix2pix-resnet18", 6, 6), ("pix2pix-lab", 40, 20)]
+)
+def test_killed_and_begun_again_gives_the_same_bits(name, steps, kill, folder, photos, monkeypatch):
+    """Dropout, Adam's moments, the critic, the order of the photos, half of the steps between two records."""
+    chosen = small(name, 2 * steps, epochs="2" if steps > 6 else str(config(name).epochs))
+    train(opened(folder, photos, chosen))
+    loss, calls = Pix2PixLoss.__call__, []
 
-    def killed(self):
-        calls.append(self.stage.run.folder.name)
-        if len(calls) == 6:
+    def killed(self, *tensors):  # between the critic's step and the generator's
+        calls.append(tensors)
+        if len(calls) == kill:
             raise KeyboardInterrupt
-        return step(self)
+        return loss(self, *tensors)
 
-    monkeypatch.setattr(Pix2PixTraining, "step", killed)
+    monkeypatch.setattr(Pix2PixLoss, "__call__", killed)
     other = folder / "killed"
     with pytest.raises(KeyboardInterrupt):
-        train(opened(other, photos, small(name), checkpoint_seconds=0))
-    assert (other / calls[-1] / "train/checkpoint.pt").exists()
-    train(opened(other, photos, small(name), checkpoint_seconds=0))
-    assert len(calls) == 7, "each of the six steps is made once, but for the one that was killed"
+        train(opened(other, photos, chosen, checkpoint_seconds=0))
+    place = f"{name}@{2 * steps}"
+    assert (other / place / "train/checkpoint.pt").exists()
+    train(opened(other, photos, chosen, checkpoint_seconds=0))
+    assert len(calls) == steps + 1, "each step is made once, but for the one that was killed"
     for path in ("generator.safetensors", "train/critic.safetensors", "losses.md"):
-        whole, again = (base / f"{name}@12" / path for base in (folder, other))
+        whole, again = (base / place / path for base in (folder, other))
         assert whole.read_bytes() == again.read_bytes(), path
     assert not list(other.rglob("checkpoint.pt"))
 
@@ -231,62 +236,88 @@ def test_the_table_of_losses_is_about_this_training_alone(tmp_path):
 
 
 def test_a_nan_stops_before_it_reaches_the_weights(folder, photos, monkeypatch):
-    trainings = []
-    monkeypatch.setattr(
-        Pix2PixTraining, "step", lambda self, step=Pix2PixTraining.step: trainings.append(self) or step(self)
-    )
-    real = pix2pix.PIXEL_LOSSES["l1"]
-    poisoned = lambda a, b: real(a, b) * (float("nan") if len(trainings) == 4 else 1)  # noqa: E731
-    monkeypatch.setitem(pix2pix.PIXEL_LOSSES, "l1", poisoned)
+    calls, learners = [], []
+    l1 = configs.PIXEL_LOSSES["l1"]
+
+    def poisoned(prediction, target):
+        calls.append(prediction)
+        return l1(prediction, target) * (float("nan") if len(calls) == 4 else 1)
+
+    def kept(*arguments):
+        learners.append(pix2pix_learner(*arguments))
+        return learners[-1]
+
+    monkeypatch.setitem(configs.PIXEL_LOSSES, "l1", poisoned)
+    monkeypatch.setattr(baseline_run, "pix2pix_learner", kept)
     run = opened(folder, photos, small("pix2pix-lab"), checkpoint_seconds=0)
-    with pytest.raises(TrainingDiverged, match=r"loss_G_L1 became nan at step 4 of 6; .* --set lr=1e-4"):
+    with pytest.raises(TrainingDiverged, match=r"the loss became nan at step 3; .*learning rate"):
         train(run)
-    assert all(torch.isfinite(p).all() for p in trainings[0].generator.parameters())
-    assert torch.load(run.folder / "train/checkpoint.pt", weights_only=True)["training"]["done"] == 3
+    assert all(torch.isfinite(p).all() for p in learners[0].generator.parameters())
+    assert torch.load(run.stage.checkpoint, weights_only=True)["step"] == 3
 
 
 def test_nan_in_weights_stops_at_once(folder, photos, monkeypatch):
     monkeypatch.setattr(pix2pix, "init_normal_", lambda network, std: torch.nn.init.constant_(
         next(network.parameters()), float("nan")) is None or network)  # fmt: skip
-    with pytest.raises(TrainingDiverged, match="became nan at step 1 of 6"):
+    with pytest.raises(TrainingDiverged, match="the critic's loss became nan at step 0"):
         train(opened(folder, photos, small("pix2pix-rgb-batchnorm")))
 
 
-def test_each_network_learns_from_its_own_loss(folder, photos):
-    """The critic's step leaves the generator as it is, and the other way round."""
-    stage = opened(folder, photos, small("pix2pix-lab")).stage("train", {})
-    torch.manual_seed(0)
-    training = Pix2PixTraining(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
-    condition, target = training.batch(0)
-    prediction = training.generator.predict(condition)
+def test_each_network_learns_from_its_own_loss_alone(folder, photos):
+    learn = pix2pix_learner(opened(folder, photos, small("pix2pix-lab")))
+    model, loss = learn.model, learn.loss_func
+    condition, *rest = learn.dls.train.batch(0)
 
-    def weights(network):
-        return [p.detach().clone() for p in network.parameters()]
+    def have_gradients(network):
+        return {p.grad is not None for p in network.parameters()}
 
-    def same(before, network):
-        return all(torch.equal(a, b) for a, b in zip(before, network.parameters()))
+    model.critic.requires_grad_(True)
+    loss.of_critic(model(condition), *rest).backward()
+    assert have_gradients(model.generator) == {False} and have_gradients(model.critic) == {True}
+    learn.opt.zero_grad()
+    model.critic.requires_grad_(False)
+    loss(model(condition), *rest).backward()
+    assert have_gradients(model.generator) == {True} and have_gradients(model.critic) == {False}
 
-    before = weights(training.generator), weights(training.critic)
-    training.critic_step(condition, target, prediction.detach())
-    assert same(before[0], training.generator) and not same(before[1], training.critic)
-    before = weights(training.generator), weights(training.critic)
-    training.generator_step(condition, target, prediction)
-    assert not same(before[0], training.generator) and same(before[1], training.critic)
+
+def test_both_networks_train(folder, photos):
+    """Each by its own step of Adam, the first of which is as large as the learning rate, whatever the gradient."""
+    learn = pix2pix_learner(opened(folder, photos, small("pix2pix-lab", 2)))
+    before = [[p.detach().clone() for p in group] for group in learn.model.groups]
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    for old, new in zip(before, learn.model.groups, strict=True):
+        steps = torch.cat([(b - a).abs().flatten() for a, b in zip(old, new)])
+        assert float(steps.max().detach()) == pytest.approx(2e-4, rel=0.01)
 
 
 @pytest.mark.parametrize(("gan", "undecided", "sure"), [("vanilla", 0.6931, 0.0), ("lsgan", 0.5, 0.0)])
-def test_gan_losses_of_known_logits(gan, undecided, sure, folder, photos):
-    """What a critic that says 0 to everything pays, and one that is right about all (logits far off, or 1 and 0)."""
-    stage = opened(folder, photos, small("pix2pix-lab", gan=gan)).stage("train", {})
-    training = Pix2PixTraining(stage, Pix2Pix("isola", "lab", 32, down=4, width=4), PatchGAN(3, width=4))
-    condition, target = training.batch(0)
+def test_gan_losses_of_known_logits(gan, undecided, sure, monkeypatch):
+    """Of a critic that says 0 to everything, and of one that is right about all (logits far off, or 1 and 0)."""
+    model = Pix2PixModel(torch.nn.Identity(), None)
+    loss = Pix2PixLoss(model, small("pix2pix-lab", gan=gan))
     right = {"vanilla": (50.0, -50.0), "lsgan": (1.0, 0.0)}[gan]
-    for logits, expected in (((0.0, 0.0), undecided), (right, sure)):
-        answers = iter(logits[::-1])  # for the prediction, then for the target
-        critic = torch.nn.Conv2d(3, 1, 1)
-        critic.forward = lambda x, answers=answers, critic=critic: x[:, :1] * 0 + next(answers) + 0 * critic.bias
-        training.critic = critic
-        assert training.critic_step(condition, target, target)["loss_D"] == pytest.approx(expected, abs=1e-4)
+    condition, target, prediction = torch.zeros(1, 1, 2, 2), torch.ones(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)
+    for (real, fake), expected in (((0.0, 0.0), undecided), (right, sure)):
+        monkeypatch.setattr(
+            model, "logits", lambda _condition, x, real=real, fake=fake: torch.where(x[:, :1] > 0, real, fake)
+        )
+        assert float(loss.of_critic(prediction, condition, target)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_a_fastai_user_tries(folder, photos):
+    """`show_batch`, `show_results`, `lr_find`, `fit_one_cycle`, `predict`, `export`, and no mark on the run."""
+    run = opened(folder, photos, small("pix2pix-lab", 4))
+    learn = pix2pix_learner(run)
+    with learn.no_bar(), learn.no_logging():
+        learn.lr_find(num_it=30, show_plot=False)
+        learn.fit_one_cycle(1, 1e-3)
+        learn.dls.show_batch()
+        learn.show_results(ds_idx=0)
+    with Image.open(sample_photos()["flower.jpg"]) as photo:
+        assert learn.predict(photo.convert("L").resize((40, 30))).size == (40, 30)
+    assert load_generator(learn.export(folder / "exported.safetensors")).config == learn.generator.config
+    assert not run.result.exists() and not run.stage.is_done and not run.stage.checkpoint.exists()
 
 
 def test_what_004_leaves_for_later_can_be_asked_for(command, folder):
@@ -325,10 +356,10 @@ def test_the_result_colorizes(name, folder, photos):
 @pytest.mark.usefixtures("undrawn")
 def test_another_config_in_the_same_folder_is_refused(folder, photos):
     result = train(opened(folder, photos, small("pix2pix-lab")))
-    kept = result.read_bytes(), (result.parent / "schedule.yaml").read_bytes()
+    kept = result.read_bytes(), (result.parent / "config.yaml").read_bytes()
     with pytest.raises(WrongCheckpoint, match=r"pixel_weight was 100\.0 and is now 50\.0"):
         train(opened(folder, photos, small("pix2pix-lab", pixel_weight="50")))
-    assert kept == (result.read_bytes(), (result.parent / "schedule.yaml").read_bytes())
+    assert kept == (result.read_bytes(), (result.parent / "config.yaml").read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The ideas that document 001 lists for NoGAN are switches of the schedule (docs/baselines.md)."""
 
 from deoldify_lite.modeling.layers import SelfAttention
-from deoldify_lite.training.stages import trainable_generator
+from deoldify_lite.training.networks import trainable_generator
 
 
 def test_the_ideas_of_document_001_can_be_switched(run):
@@ -10,11 +10,11 @@ def test_the_ideas_of_document_001_can_be_switched(run):
         "networks.attention": "false",
         "loss.features": "[0, 0, 0]",
         "gan.critic_lr_factor": "1",
-        "repeats": "3",
+        "cycles": "3",
     }
     before = trainable_generator(run, None)
     run.schedule = run.schedule.override(switched)
     after = trainable_generator(run, None)
     found = [sum(isinstance(m, SelfAttention) for m in network.modules()) for network in (before, after)]
     assert found == [1, 0]
-    assert run.schedule.repeats == 3 and not any(run.schedule.loss.features)
+    assert run.schedule.cycles == 3 and not any(run.schedule.loss.features)
