@@ -360,7 +360,7 @@ def test_the_end_leaves_nothing(start):
     [
         (["--weights", "none.safetensors"], 3, "no such file"),
         (["--device", "abacus"], 3, "device 'abacus' is not available here"),
-        (["--port", "PORT"], 2, "cannot listen on 127.0.0.1:"),
+        pytest.param(["--port", "PORT"], 2, "cannot listen on 127.0.0.1:", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_start_says_why(server, weights, options, code, sentence):

@@ -230,6 +230,7 @@ def no_packages_needed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
 
 
+@pytest.mark.slow
 def test_deoldifys_process_answers_photo_by_photo_and_keeps_the_checkout_clean(checkout, tmp_path):
     pytest.importorskip("cv2")
     photo, saved, made = tmp_path / "photo.jpg", tmp_path / "saved.png", tmp_path / "made.pth"

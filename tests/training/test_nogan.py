@@ -160,6 +160,7 @@ def kill_when(arguments: list[str], ready, seconds: float = 120) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_killed_runs_end_with_the_same_bits(tmp_path, photos):
     """SIGKILL in the generator's stage, while a checkpoint is being written, and in the GAN phase: the same command
     goes on, and ends with weights bit-identical to those of a run that was never killed."""
