@@ -8,10 +8,10 @@ from typing import Any
 from ..errors import UsageError
 from ..files import write_atomically
 from ..metrics.info import as_text
-from .tables import Method, markdown_table, notes, score_table, value
+from .tables import Method, markdown_table, notes, score_table
 
 IDENTITY = ("photos_sha256", "sha256", "folder", "render_factor")  # in which a method of two files agrees
-PUBLISHED_METRICS = ("fid", "colorfulness_abs", "colorfulness_abs_gap", "psnr")
+PUBLISHED = ("fid", "colorfulness_abs", "colorfulness_abs_gap", "psnr")
 BEGIN, END = "<!-- begin: made by {} -->", "<!-- end: made by {} -->"
 
 
@@ -61,35 +61,24 @@ def read_methods(files: Sequence[Path]) -> list[Method]:
 def comparison(methods: list[Method], published: dict[str, Any], apart: Sequence[str] = ()) -> str:
     "The part of the page between the markers: our table, what it depends on, then the published scores."
     first = methods[0]
-    side = first["size"]
     behind = "<br>\n".join(f"{title}: {'; '.join(entries)}." for title, entries in notes(methods).items() if entries)
-    return f"""{first["n"]} photos (set {first["photos_sha256"][:12]}): {first["crop"]}, to {side} x {side}.
+    return f"""{first["n"]} photos (set {first["photos_sha256"][:12]}): {first["crop"]}, to {first["size"]} pixels.
 
 {score_table(methods, apart)}
 
 {behind}
 
-### Beside published scores
+### Published scores, on other photos
 
-**Rows about different photos cannot be ranked against each other.** Ours are about the photos above, the others about \
-{published["photos"]}. Source: {published["source"]}. Colourfulness {published["cf"]}. FID, there: {published["fid"]}.
+**These rows cannot be ranked against the table above**: they are about {published["photos"]}. Source: \
+{published["source"]}. Colourfulness {published["cf"]}. FID: {published["fid"]}.
 
-{published_table(methods, published)}"""
+{published_table(published)}"""
 
 
-def published_table(methods: list[Method], published: dict[str, Any]) -> str:
-    "Our scores and published ones in the columns that both have, each row with the photos that it is about."
-    rows = [
-        (m["name"], f"ours, {m['n']}", m.get("parameters", 0) / 1e6, {k: value(m, k) for k in PUBLISHED_METRICS})
-        for m in methods
-        if m["kind"] != "ground_truth"
-    ]
-    rows += [(system["name"], published["short"], system["millions"], system) for system in published["systems"]]
-    texts = [
-        [name, photos, f"{millions:.0f}" if millions else "-", *(as_text(k, scores[k]) for k in PUBLISHED_METRICS)]
-        for name, photos, millions, scores in rows
-    ]
-    return markdown_table(texts, PUBLISHED_METRICS, "photos", "million weights")
+def published_table(published: dict[str, Any]) -> str:
+    rows = [[s["name"], str(s["millions"]), *(as_text(k, s[k]) for k in PUBLISHED)] for s in published["systems"]]
+    return markdown_table(rows, PUBLISHED, "million weights")
 
 
 def write_between_markers(page: str, block: str, script: str = "scripts/compare.py") -> str:

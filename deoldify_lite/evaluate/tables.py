@@ -5,8 +5,8 @@ from typing import Any
 
 from ..metrics.info import as_text, best, title
 
-COLUMNS = ("lpips_alex", "psnr", "ssim", "ab_histogram", "colorfulness", "colorfulness_gap")
-COLUMNS += ("inception_score", "fid", "fd_vgg16", "kid_vgg16")
+COLUMNS = ("lpips_alex", "psnr", "ssim", "ab_histogram", "colorfulness", "colorfulness_gap", "colorfulness_abs")
+COLUMNS += ("colorfulness_abs_gap", "inception_score", "fid", "fd_vgg16", "kid_vgg16")
 Method = dict[str, Any]
 
 
