@@ -43,17 +43,6 @@ def lpips():
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
-def one_thread():
-    """Whatever the environment says."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def pillow_limit_restored(monkeypatch):
     """The command lifts it for its own process, which here is that of the tests."""

@@ -29,7 +29,6 @@ PAGE = (ROOT / "docs/export.md").read_text()
 needs_onnx = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")), reason="an extra: export"
 )
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def script(*arguments: str | Path):

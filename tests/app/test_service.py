@@ -19,8 +19,6 @@ from deoldify_lite.modeling.weights import BadWeights
 from deoldify_lite.models import MODELS
 from deoldify_lite.samples import sample_photos
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def service(weights, tmp_path_factory) -> Service:

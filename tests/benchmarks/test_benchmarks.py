@@ -25,8 +25,6 @@ from deoldify_lite.samples import write_pieces
 
 TINY = {"render-factor": 2, "repeats": 1, "megapixels": 0.02, "photos": 2, "scan": 0.03, "precision": "float32"}
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def run(*arguments: str):
     "Run the command within this process."

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from deoldify_lite.cli import program
 from deoldify_lite.samples import sample_photos
 
-pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
+pytestmark = pytest.mark.usefixtures("pillow_limit_restored")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "colorize_dir.py"
 
 

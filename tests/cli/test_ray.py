@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from deoldify_lite.cli import program
 
 pytest.importorskip("ray.data", reason="Ray is an extra")
-pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
+pytestmark = pytest.mark.usefixtures("pillow_limit_restored")
 
 
 @pytest.fixture

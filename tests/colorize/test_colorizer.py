@@ -20,7 +20,6 @@ from deoldify_lite.models import MODELS
 from deoldify_lite.photo import BadPhoto, Photo, open_photo, photo_from_image
 from deoldify_lite.samples import sample_photos
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = 4  # render factor: the network sees 64 x 64 pixels
 
 

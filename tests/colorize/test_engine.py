@@ -14,8 +14,6 @@ from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.photo import BadPhoto, photo_from_image
 from deoldify_lite.samples import sample_photos
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def grays() -> list[Image.Image]:

@@ -16,7 +16,6 @@ from deoldify_lite.cli import program
 from deoldify_lite.colorize.folder import BadRequest, Job, find_jobs
 from deoldify_lite.colorize.shard import Shard
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 BOUNDED = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20)

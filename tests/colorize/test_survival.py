@@ -42,7 +42,7 @@ from helpers.photo_files import (
     tiff,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread", "pillow_limit_restored")
+pytestmark = pytest.mark.usefixtures("pillow_limit_restored")
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "colorize_dir.py"
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from deoldify_lite.cli.common import repeat_options, single
 from deoldify_lite.cli.evaluate import evaluate
 
-pytestmark = pytest.mark.usefixtures("one_thread", "networks")
+pytestmark = pytest.mark.usefixtures("networks")
 
 
 @pytest.fixture

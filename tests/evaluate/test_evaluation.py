@@ -23,7 +23,7 @@ from deoldify_lite.evaluate.scores import summarize
 from deoldify_lite.metrics.sets import frechet_distance, inception_score, kernel_distance
 from deoldify_lite.sources import NoPhotos
 
-pytestmark = pytest.mark.usefixtures("one_thread", "networks")
+pytestmark = pytest.mark.usefixtures("networks")
 
 
 @pytest.fixture

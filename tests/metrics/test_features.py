@@ -11,8 +11,6 @@ from deoldify_lite import color
 from deoldify_lite.metrics.features import Vgg16Features, open_network, weights_hash
 from deoldify_lite.modeling.pretrained import WeightsUnavailable
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def random(*shape: int) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0))

@@ -13,8 +13,6 @@ from deoldify_lite.metrics import image
 from deoldify_lite.metrics.image import Lpips, ab_histogram, colorfulness, histogram_distance, psnr, ssim
 from deoldify_lite.samples import sample_photos
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))

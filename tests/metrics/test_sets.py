@@ -6,8 +6,6 @@ import torch
 
 from deoldify_lite.metrics.sets import frechet_distance, inception_score, kernel_distance
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
