@@ -4,7 +4,6 @@ The Learner's model is the generator and the critic. Its loss is the generator's
 with an optimizer group of its own before that, on the same prediction. A config without a GAN loss has no critic.
 """
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from ..training import distributed
 from ..training.batches import NoValidation, TrainingBatches
 from ..training.data import jitter
 from ..training.degradation import grayscale_input
-from ..training.errors import TrainingDiverged
 from ..training.gan import TwoTimeScale
 from ..training.learner import StageLearner, make_learner
 from ..training.show import show_rows
@@ -38,7 +36,9 @@ class Pix2PixModel(nn.Module):
     def __init__(self, generator: Pix2Pix, critic: PatchGAN | None, precision: torch.dtype = torch.float32):
         super().__init__()
         self.generator, self.precision = generator, precision
-        self.critic = critic and critic.requires_grad_(False)
+        self.critic = critic
+        if critic is not None:
+            critic.requires_grad_(False)
 
     def forward(self, condition: Tensor) -> Tensor:
         with autocast(condition.device, self.precision):
@@ -105,11 +105,7 @@ class TrainCritic(Callback):
         model, optimizer = self.learn.model, self.learn.opt
         model.critic.requires_grad_(True)
         loss = self.learn.loss_func.of_critic(self.learn.pred, *self.learn.yb)
-        if not math.isfinite(value := distributed.mean(float(loss.detach()), loss.device)):
-            raise TrainingDiverged(
-                f"the critic's loss became {value} at step {self.step_number.step}; the last checkpoint is untouched; "
-                "lower the learning rate, for instance --set lr=1e-4, or use --precision float32"
-            )
+        self.stop_on_nan.check(loss, "the critic's loss")
         loss.backward()
         distributed.average_(p.grad for p in model.critic.parameters())
         optimizer.step()  # the generator has no gradients yet

@@ -123,12 +123,16 @@ class StopOnNan(Callback):
     run_valid = False
 
     def after_loss(self):
+        self.check(self.learn.loss, "the loss")
+
+    def check(self, loss: Tensor, name: str) -> None:
+        "Raises `TrainingDiverged` where `loss` is not finite in any process."
         if hasattr(self.learn, "lr_finder"):  # which goes on until the loss explodes
             return
-        loss = distributed.mean(float(self.learn.loss.detach()), self.learn.loss.device)
-        if not math.isfinite(loss):
+        value = distributed.mean(float(loss.detach()), loss.device)
+        if not math.isfinite(value):
             raise TrainingDiverged(
-                f"the loss became {loss} at step {self.step_number.step}; the last checkpoint is untouched; "
+                f"{name} became {value} at step {self.step_number.step}; the last checkpoint is untouched; "
                 "lower the learning rate (--set) or use --precision float32"
             )
 
