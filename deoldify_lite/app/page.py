@@ -56,7 +56,7 @@ def build_page(service: Service, feedback_folder: Path, samples: list[Path], max
                         service.default_render_factor(default),
                         step=1,
                         label="Render factor",
-                        info="Lower is faster and more vivid; higher follows small things more closely.",
+                        info="Lower is faster and more colourful; higher follows small things more closely.",
                     )
                     model = gr.Dropdown(service.models, value=default, label="Model", visible=len(service.models) > 1)
                 if samples:

@@ -1,4 +1,4 @@
-"""Colorizes photos for the page: models loaded once, settings checked, errors as sentences for strangers.
+"""Colorizes photos for the page: models loaded once, settings checked, errors as sentences for visitors.
 
 Knows nothing of Gradio.
 """

@@ -37,7 +37,7 @@ class Colorizer:
         device: `auto` uses a GPU if there is one.
         precision: `auto` uses bfloat16 where it is faster.
         render_factor: the default of the calls below. The network sees as many pixels as a square with sides of 16
-            times this. Lower is faster and more vivid, higher follows small things more closely. None: the default
+            times this. Lower is faster and more colourful, higher follows small things more closely. None: the default
             of the weights, best for most photos.
 
     Raises:

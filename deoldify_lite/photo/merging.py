@@ -49,8 +49,8 @@ def _merge_16bit(luma: np.ndarray, cbcr: np.ndarray) -> np.ndarray:
     for top, bottom, strip in strips(luma):
         y, cb, cr = strip.astype(np.float32), *(_resized_rows(band, luma.shape, top, bottom) for band in bands)
         offsets = _offsets(cb, cr) * 65535
-        room = np.where(offsets > 0, 65535 - y, y) / np.maximum(np.abs(offsets), 1e-6)
-        fitted = y + offsets * room.min(0).clip(0, 1)
+        scale = np.where(offsets > 0, 65535 - y, y) / np.maximum(np.abs(offsets), 1e-6)
+        fitted = y + offsets * scale.min(0).clip(0, 1)
         rgb[top:bottom] = np.rint(np.moveaxis(fitted, 0, -1)).clip(0, 65535)
     return rgb
 
@@ -124,8 +124,8 @@ def _resized_rows(small: Image.Image, shape: tuple[int, int], top: int, bottom: 
 def _fitted(bands: np.ndarray, lightest: np.ndarray, darkest: np.ndarray) -> np.ndarray:
     "Cb and Cr (2, H, W) from the bands (H, W, 4) of `_with_limits`, scaled down where a luma is beyond the limits."
     cb, cr, highest, lowest = np.moveaxis(bands, -1, 0)
-    room = np.minimum(_fraction(255 - lightest, 255 - highest), _fraction(darkest, lowest))
-    return np.stack([(np.trunc((band - np.float32(128)) * room) + 128).astype(np.uint8) for band in (cb, cr)])
+    scale = np.minimum(_fraction(255 - lightest, 255 - highest), _fraction(darkest, lowest))
+    return np.stack([(np.trunc((band - np.float32(128)) * scale) + 128).astype(np.uint8) for band in (cb, cr)])
 
 
 def _fraction(there: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -149,7 +149,7 @@ def _from_jpeg(image: Image.Image) -> Photo:
 
 
 def _is_tinted(image: Image.Image) -> bool:
-    "Whether a YCbCr image has colours, judged by some ten thousand of its pixels, averaged against noise."
+    "Whether a YCbCr image has colours, by a sample of some ten thousand of its pixels, averaged against noise."
     few = image.resize([min(side, 128) for side in image.size], Image.Resampling.NEAREST)
     cbcr = np.asarray(few.resize((32, 32), Image.Resampling.BOX), np.float32)[..., 1:] - 128
     return np.abs(cbcr).mean((0, 1)).sum() > TINTED

@@ -1,4 +1,4 @@
-"""The call for programs, and what strangers may try with it, against a page that runs."""
+"""The API, its limits, and what untrusted callers may try, against a running page."""
 
 import io
 import json
@@ -159,7 +159,7 @@ def test_a_queue_that_is_full_says_so_and_the_others_are_served(server, gray):
     assert len(refused) <= 60 - 25
 
 
-# What strangers may send.
+# Untrusted input.
 
 
 def bomb() -> bytes:

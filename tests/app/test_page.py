@@ -1,6 +1,6 @@
 """The page as people meet it: in a real browser.
 
-Screenshots land in pytest's temporary folder, for those who want to look.
+Screenshots are kept in the temporary folder of pytest.
 """
 
 import io
@@ -156,7 +156,7 @@ def test_the_handle_uncovers_the_colors(visit, grandmother):
         return chroma(picture[:, :third]), chroma(picture[:, -third:])
 
     handle = page.locator("#slider [data-testid=slider]")
-    colored = page.locator("#slider img").nth(1)  # covered up to a share of the width
+    colored = page.locator("#slider img").nth(1)  # covered up to a fraction of the width
     expect(colored).to_have_attribute("style", re.compile(r"\b50%\)"))
     left, right = colorful()
     assert left < 1 < right
@@ -267,7 +267,7 @@ def test_options(visit, grandmother, default_render_factor):
     strength.press("Enter")
     colorize(page, grandmother)
     page.wait_for_selector("#download:visible")
-    assert chroma(shown(page, 1, "grandmother.jpg")) == 0, "strength 0 is grey"
+    assert chroma(shown(page, 1, "grandmother.jpg")) == 0, "strength 0 is grayscale"
 
 
 def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, grandmother, default_render_factor):

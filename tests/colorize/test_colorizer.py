@@ -40,7 +40,7 @@ def gray() -> Image.Image:
 
 
 def chroma(image: Image.Image) -> float:
-    "How far the pixels are from grey, in levels."
+    "Mean distance of the pixels from gray, in levels."
     return float(np.ptp(np.asarray(image.convert("RGB"), np.float32), axis=-1).mean())
 
 

@@ -33,7 +33,7 @@ def test_the_network_is_bare():
         if isinstance(module, nn.Conv2d):
             assert module.weight.is_contiguous(memory_format=torch.channels_last)
     types = [module.weight.dtype for module in network.modules() if isinstance(module, nn.Conv2d)]
-    assert types == [*[torch.float32] * 12, *[torch.bfloat16] * (len(types) - 12)], "the first see flat greys"
+    assert types == [*[torch.float32] * 12, *[torch.bfloat16] * (len(types) - 12)], "the first layers stay in float32"
     kept, plain = (
         sum(isinstance(m, nn.BatchNorm2d) for m in each.modules()) for each in (network, load_generator("lite"))
     )
@@ -62,7 +62,7 @@ def test_in_bfloat16_the_pictures_are_those_of_float32():
 
 @pytest.mark.parametrize("architecture", ["deep", "wide"])
 def test_deoldifys_generators_run_in_bfloat16(architecture):
-    """On the device that only looks at shapes and types."""
+    """On the device that only tracks shapes and types."""
     with torch.device("meta"):
         network = lower_precision(build_generator(architecture), torch.bfloat16)
         assert network.chroma(torch.empty(1, 3, 40, 64)).shape == (1, 2, 40, 64)

@@ -366,7 +366,7 @@ def test_names_that_are_long_or_no_text(source, target):
 def test_a_16_bit_photo_with_such_a_name(source, target):
     name = os.fsdecode(b"\xff\xfe.png")
     Image.fromarray(np.full((4, 4), 300, np.uint16)).save(source / name)
-    for _ in range(2):  # grey at first, then in colour
+    for _ in range(2):  # grayscale at first, then in colour
         assert colorized(source, target)[name].status == "done"
         source, target = target, target.parent / "again"
 

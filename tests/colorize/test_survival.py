@@ -207,7 +207,7 @@ def test_any_photo_cut_off_anywhere(weights, tmp_path_factory, data, size, turne
     """It is colorized, with its size, alpha and luma; or there is a line in the report, and no file."""
     extension = data.draw(st.sampled_from(sorted(LOSSLESS)))
     mode = data.draw(st.sampled_from(LOSSLESS[extension]))
-    share = data.draw(st.floats(0, 2))  # of the file; half of the time all of it
+    fraction = data.draw(st.floats(0, 2))  # of the file; half of the time all of it
     folder = tmp_path_factory.mktemp("cut")
     job = Job(folder / f"a{extension}", folder / "out" / f"a{extension}")
     if mode in ("F", "I;16"):
@@ -216,7 +216,7 @@ def test_any_photo_cut_off_anywhere(weights, tmp_path_factory, data, size, turne
     else:
         image = Image.fromarray(noise(*size[::-1], 4)).convert(mode)
     content = encoded(image, {".png": "PNG", ".tif": "TIFF"}[extension], exif=orientation(turned))
-    job.input.write_bytes(content[: round(len(content) * min(share, 1))])
+    job.input.write_bytes(content[: round(len(content) * min(fraction, 1))])
 
     (result,) = colorize_all([job], small_colorizer(weights))
     if result.status == "done":
@@ -224,7 +224,7 @@ def test_any_photo_cut_off_anywhere(weights, tmp_path_factory, data, size, turne
         assert files(job.output.parent) == [job.output.name]
         assert_whole(job.input, job.output)
     else:
-        assert share < 1 and result.status == "failed"
+        assert fraction < 1 and result.status == "failed"
         assert result.error and "\n" not in result.error
         assert not job.output.parent.exists()
 
@@ -384,7 +384,7 @@ def test_two_processes_on_one_folder_lose_nothing(photos, tmp_path, flags):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder with room for 256 KB, and a way to make it larger."""
+    """A folder with space for 256 KB, and a way to make it larger."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -399,7 +399,7 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_is_told_line_by_line_and_leaves_no_half_file(small_disk, colorize, tmp_path):
-    """Then there is room again, and the same command does the rest."""
+    """Then there is space again, and the same command does the rest."""
     disk, enlarge = small_disk
     extensions = (".jpg", ".png", ".bmp", ".tif", ".webp", ".jp2")
     (tmp_path / "in").mkdir()

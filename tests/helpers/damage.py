@@ -41,7 +41,7 @@ def described() -> dict[str, bytes]:
 # Kind -> picture, Pillow's name of the format, options.
 KINDS = {
     "a.jpg": (COLOR, "JPEG", described() | {"dpi": (300, 300)}),
-    "grey progressive.jpg": (GRAY, "JPEG", {"progressive": True, "comment": b"Am See"}),
+    "gray progressive.jpg": (GRAY, "JPEG", {"progressive": True, "comment": b"Am See"}),
     "cmyk.jpg": (COLOR.convert("CMYK"), "JPEG", {"icc_profile": described()["icc_profile"]}),
     "a.mpo": (COLOR, "MPO", MORE),
     "a.png": (COLOR, "PNG", described() | {"dpi": (300, 300)}),

@@ -130,10 +130,10 @@ def oriented(kind: str, value: int) -> bytes:
         return png(np.dstack([deep] * 3), chunk(b"eXIf", exif.tobytes()[6:]))
     if kind == "TIFF16":
         return tiff(np.dstack([deep] * 3), Orientation=value, Make="Agfa")
-    if kind == "grey TIFF16":
+    if kind == "gray TIFF16":
         return encoded(Image.fromarray(deep), "TIFF", exif=exif)
     options = {"quality": 100} if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {}
-    if kind == "grey TIFF":
+    if kind == "gray TIFF":
         return encoded(Image.fromarray(stored), "TIFF", exif=exif)
     return encoded(Image.fromarray(stored).convert("RGB"), kind, exif=exif, **options)
 

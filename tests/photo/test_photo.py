@@ -557,7 +557,7 @@ print("our own", file=sys.stderr)
 
 
 @pytest.mark.parametrize("value", STORED)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "grey TIFF", "WEBP", "PNG16", "TIFF16", "grey TIFF16"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "gray TIFF", "WEBP", "PNG16", "TIFF16", "gray TIFF16"])
 def test_turned_upright_once(tmp_path, kind, value):
     (tmp_path / "a").write_bytes(oriented(kind, value))
     photo = open_photo(tmp_path / "a")
