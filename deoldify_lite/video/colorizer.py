@@ -28,6 +28,7 @@ from .smoothing import smooth
 
 WINDOW = 48  # frames that are smoothed at once
 OVERLAP = 24  # frames before and after them that count as well
+DUST = 24  # levels of normalised luma by which it differs from the frames around; less is grain, or blur
 HELD_BYTES = 400_000_000  # of luma planes that wait for their window, at most
 EVERY_FORMAT = tuple(f"yuv{c}p{d}" for c in (420, 422, 444) for d in ("", "9le", "10le", "12le", "14le", "16le"))
 
@@ -201,9 +202,10 @@ class VideoColorizer:
 
     def _chroma(self, frame: Frame) -> np.ndarray:
         "What the network makes of a frame: Cb and Cr, (h, w, 2)."
-        scale = frame.exposure.deviation / motion.CONTRAST
         dust = frame.normalized.astype(np.float32) - frame.clean.result()
-        luma = np.rint(frame.luma - dust * scale).clip(0, 255).astype(np.uint8)
+        dust[np.abs(dust) < DUST] = 0
+        luma = frame.luma - dust * (frame.exposure.deviation / motion.CONTRAST)
+        luma = np.rint(luma).clip(0, 255).astype(np.uint8)
         engine = self.colorizer.engine
         chroma = engine.predict_chroma(engine.to_luma([Image.fromarray(luma)]))
         return np.ascontiguousarray(chroma[0].permute(1, 2, 0).cpu().numpy())

@@ -56,8 +56,11 @@ def estimate_motion(previous: np.ndarray, this: np.ndarray) -> Motion:
 
 
 def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    "`picture` (h, w) or (h, w, c) of another frame, fetched along the flow that leads to it."
-    return cv2.remap(picture, flow + _grid(*flow.shape[:2]), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    """`picture` (h, w) or (h, w, c) of another frame, fetched along the flow that leads to it.
+
+    Cubic, since what is moved from frame to frame is blurred anew each time.
+    """
+    return cv2.remap(picture, flow + _grid(*flow.shape[:2]), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def remove_dust(
