@@ -4,6 +4,7 @@ python benchmarks/run.py                                  engine, folder, startu
 python benchmarks/run.py engine network                   the network alone, and the operators that it spends most on
 python benchmarks/run.py deoldify --deoldify CHECKOUT     beside DeOldify, of which CHECKOUT is a clone
 python benchmarks/run.py training --training-photos PATH  a stage of training, and what loading photos costs it
+python benchmarks/run.py video --clips FOLDER              how steady colours of videos are, and how fast; needs [video]
 python benchmarks/run.py --json results.json              the same for programs
 
 All but training makes its photos of the samples. Other programs at work on the machine distort the results.
@@ -25,7 +26,7 @@ if not __package__:  # run as a file: `benchmarks` lies beside the package
 from deoldify_lite.cli.common import Device, script
 from deoldify_lite.errors import DeoldifyError, UsageError
 
-NAMES = ("engine", "network", "folder", "memory", "startup", "deoldify", "training")
+NAMES = ("engine", "network", "folder", "memory", "startup", "deoldify", "training", "video")
 USUAL = ("engine", "folder", "startup", "memory")
 DEOLDIFY_FACTOR = 35  # DeOldify's render factor
 PHOTO_SIZE = (1024, 768)  # whose shape the network alone works with
@@ -36,8 +37,8 @@ def benchmark(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help=f"Of {', '.join(NAMES)}. By default {', '.join(USUAL)}, and the last two where their photos or "
-            "checkout are given.",
+            help=f"Of {', '.join(NAMES)}. By default {', '.join(USUAL)}, and the last three where what they need "
+            "is given.",
         ),
     ] = None,
     weights: Annotated[
@@ -84,6 +85,14 @@ def benchmark(
     stage: Annotated[str, typer.Option(help="Name of a generator stage of that preset.")] = "64",
     steps: Annotated[int, typer.Option(min=1, help="Steps of training of each kind.")] = 10,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="As for training.")] = None,
+    clips: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Coloured videos, or folders of them, for video.")
+    ] = None,
+    clip_frames: Annotated[int, typer.Option(min=10, help="Of each clip, at most.")] = 60,
+    strips: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write pictures of neighbouring frames there, for video.")
+    ] = None,
+    repetitions: Annotated[int, typer.Option(min=2, help="How often a clip is repeated to see memory stay.")] = 4,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything to this file, too.")] = None,
 ) -> None:
     """Measure and print tables: each value the median of some measurements, with the smallest and the largest."""
@@ -100,7 +109,8 @@ def benchmark(
     from deoldify_lite.device import has_fast_bfloat16, pick_device, pick_precision
     from deoldify_lite.photo.decoders import configure_decoders
 
-    names = names or [*USUAL, *(["deoldify"] if deoldify else []), *(["training"] if training_photos else [])]
+    given = {"deoldify": deoldify, "training": training_photos, "video": clips}
+    names = names or [*USUAL, *(name for name, value in given.items() if value)]
     if unknown := [name for name in names if name not in NAMES]:
         raise UsageError(f"there is no benchmark {', '.join(unknown)}; choose {', '.join(NAMES)}")
     if "deoldify" in names:
@@ -109,6 +119,8 @@ def benchmark(
         check(deoldify, deoldify_weights)
     if "training" in names and not training_photos:
         raise UsageError("training needs photos: --training-photos PATH")
+    if "video" in names and not clips:
+        raise UsageError("video needs coloured clips: --clips PATH")
     where = pick_device(device)
     precision = precision or ["float32", *(["bfloat16"] if has_fast_bfloat16(where) else [])]
     for name in precision:
@@ -153,6 +165,18 @@ def benchmark(
 
             changes = dict(change.partition("=")[::2] for change in set_ or [])
             yield measure_training(scratch, training_photos, preset, stage, changes, device, steps)
+
+        if "video" in names:
+            from benchmarks.video import find_clips, measure_files, measure_parts, measure_video  # needs the extra
+
+            found, chosen = (
+                find_clips(clips),
+                (generators[0][1], str(where), precision[-1], (render_factor or [None])[0]),
+            )
+            yield from measure_video(found, *chosen, clip_frames, strips)
+            for clip in found:
+                yield measure_parts(clip, *chosen)
+                yield measure_files(clip, scratch, *chosen, repetitions)
 
     machine, results = describe(), []
     typer.echo(heading(machine))

@@ -5,6 +5,10 @@ known. Nothing is encoded but where time and memory from file to file are measur
 """
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,21 +20,25 @@ import numpy as np
 import torch
 from PIL import Image
 
+from deoldify_lite.colorize.engine import working_size
 from deoldify_lite.metrics.image import Lpips, colorfulness, psnr
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.video.colorizer import VideoColorizer
-from deoldify_lite.video.motion import warp
-from deoldify_lite.video.planes import matrix_of, small_luma
+from deoldify_lite.video.containers import EXTENSIONS, add_video_stream, make_plan
+from deoldify_lite.video.motion import estimate_motion, estimate_trust, normalize_exposure, remove_dust, warp
+from deoldify_lite.video.planes import matrix_of, put_chroma, small_luma
 from deoldify_lite.video.reading import probe, read_frames
+from deoldify_lite.video.smoothing import smooth
 
-from .results import Result
+from .process import ROOT, last_line
+from .results import BenchmarkFailed, Result
 
 WINDOW = 5  # frames in the mean that ours is compared with, as HAVC's "stabilizer" takes them
 APART = (1, 2, 4)  # frames between two whose colour distributions are compared
 COMPARED = 5  # every so many-th frame is compared with its true colours
 PAN_SIZE, PAN_STEP = (320, 240), 2  # pixels; whole ones, so that the luma itself moves without a change
 STRIP_HEIGHT, STRIP_FRAMES = 150, 8
-TRUE, SINGLE, MEAN, OURS = "true colours", "frame by frame", f"mean of {WINDOW} frames", "ours"
+TRUE, GRAY, SINGLE, MEAN, OURS = "true colours", "luma alone", "frame by frame", f"mean of {WINDOW} frames", "ours"
 
 
 @dataclass
@@ -74,13 +82,23 @@ def measure_video(
     for clip in itertools.chain((read_clip(path, frames) for path in clips), pans(frames)):
         measured = run_methods(clip, colorizer)
         flows = known_flows(clip) if clip.flow else estimated_flows(clip.frames)
-        for name, method in measured.items():
+        for method in measured.values():
             method.values = score(method.frames, measured[TRUE].frames, flows, perceptual)
             if method.seconds:
                 method.values["frames a second"] = len(method.frames) / method.seconds
         if strips:
             write_strip(strips / f"video_{Path(clip.name).stem.replace(' ', '_')}.jpg", measured)
         yield as_results(clip, measured)
+
+
+def find_clips(paths: Sequence[Path]) -> list[Path]:
+    "The files, and those with a video's suffix in the folders."
+    return [
+        found
+        for path in paths
+        for found in ([path] if path.is_file() else sorted(path.iterdir()))
+        if found.suffix.lower() in EXTENSIONS
+    ]
 
 
 def read_clip(path: Path, count: int) -> Clip:
@@ -112,6 +130,7 @@ def pans(count: int) -> Iterator[Clip]:
 
 def run_methods(clip: Clip, colorizer: VideoColorizer) -> dict[str, Measured]:
     found = {TRUE: Measured([to_rgb(frame) for frame in clip.frames])}
+    found[GRAY] = Measured([to_rgb(frame) for frame in without_chroma(clip.frames)])
     made = {}
     for name, stabilize in ((SINGLE, False), (OURS, True)):
         colorizer.stabilize = stabilize
@@ -121,11 +140,16 @@ def run_methods(clip: Clip, colorizer: VideoColorizer) -> dict[str, Measured]:
     began = time.perf_counter()
     averaged = [to_rgb(frame) for frame in window_mean(made[SINGLE])]
     found[MEAN] = Measured(averaged, found[SINGLE].seconds + time.perf_counter() - began)
-    return {name: found[name] for name in (TRUE, SINGLE, MEAN, OURS)}
+    return {name: found[name] for name in (TRUE, GRAY, SINGLE, MEAN, OURS)}
 
 
 def to_rgb(frame: av.VideoFrame) -> np.ndarray:
     return frame.to_ndarray(format="rgb24")
+
+
+def without_chroma(frames: Sequence[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    for frame in frames:
+        yield put_chroma(frame, np.zeros((8, 8, 2), np.float32), frame.format.name)
 
 
 def window_mean(frames: Sequence[av.VideoFrame]) -> Iterator[av.VideoFrame]:
@@ -135,10 +159,16 @@ def window_mean(frames: Sequence[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         around = frames[max(0, number - half) : number + half + 1]
         made = av.VideoFrame(frame.width, frame.height, frame.format.name)
         made.colorspace, made.color_range = frame.colorspace, frame.color_range
-        for index, plane in enumerate(made.planes):
-            planes = [np.frombuffer(each.planes[index], np.uint8) for each in (around if index else [frame])]
-            np.frombuffer(plane, np.uint8)[:] = np.rint(np.mean(planes, 0))
+        for index in range(3):
+            planes = [_plane(each, index) for each in (around if index else [frame])]
+            _plane(made, index)[:] = np.rint(np.mean(planes, 0))
         yield made
+
+
+def _plane(frame: av.VideoFrame, index: int) -> np.ndarray:
+    "One plane of 8 bit, (H, W), to read or to write."
+    plane = frame.planes[index]
+    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def score(
@@ -246,9 +276,120 @@ def write_strip(path: Path, measured: dict[str, Measured]) -> None:
     for name in (SINGLE, OURS):
         pictures = [Image.fromarray(frame) for frame in measured[name].frames[first : first + count]]
         width = round(STRIP_HEIGHT * pictures[0].width / pictures[0].height)
-        rows.append(
-            np.hstack([np.asarray(p.resize((width, STRIP_HEIGHT), Image.Resampling.LANCZOS)) for p in pictures])
-        )
+        small = [np.asarray(picture.resize((width, STRIP_HEIGHT), Image.Resampling.LANCZOS)) for picture in pictures]
+        rows.append(np.hstack(small))
     gap = np.full((6, rows[0].shape[1], 3), 255, np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.vstack([rows[0], gap, rows[1]])).save(path, "JPEG", quality=85)
+
+
+def measure_files(
+    clip: Path, scratch: Path, weights: Path, device: str, precision: str, render_factor: int | None, repetitions: int
+) -> list[Result]:
+    """From file to file by the command, in a process of its own: frames a second, and the most memory.
+
+    For the clip, and for itself `repetitions` times in a row: memory must not grow with the length.
+    """
+    title = f"video, {clip.name}, from file to file"
+    results = []
+    for count in (1, repetitions):
+        source, target, notes = scratch / f"{count}_times.mkv", scratch / "colour.mkv", scratch / "notes.json"
+        frames = repeat_clip(clip, source, count)
+        options = {"weights": weights, "device": device, "precision": precision, "render-factor": render_factor}
+        command = [sys.executable, "-m", "benchmarks.probe", str(notes), "video", str(source), str(target)]
+        command += [f"--{name}={value}" for name, value in options.items() if value is not None]
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        began = time.perf_counter()
+        ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
+        seconds = time.perf_counter() - began
+        target.unlink(missing_ok=True)
+        if ended.returncode:
+            raise BenchmarkFailed(last_line(ended.stderr) or f"the command ended with {ended.returncode}")
+        peak = json.loads(notes.read_text())["peak_memory"] / 1e9
+        about = {"frames": frames}
+        results.append(
+            Result(title, f"{frames} frames, start-up included", "frames/s", [frames / seconds], about=about)
+        )
+        results.append(Result(title, f"{frames} frames, memory at the most", "GB", [peak], about=about))
+    return results
+
+
+def repeat_clip(clip: Path, target: Path, count: int) -> int:
+    "Write the clip's packets `count` times in a row. Returns the number of frames."
+    frames = 0
+    with av.open(str(clip)) as source, av.open(str(target), "w") as result:
+        stream = source.streams.video[0]
+        copy = result.add_stream_from_template(stream, opaque=True)
+        offset = 0
+        for _ in range(count):
+            source.seek(0)
+            length = 0
+            for packet in source.demux(stream):
+                if not packet.size:
+                    continue
+                frames += 1
+                length = max(length, packet.pts + packet.duration)
+                packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, copy
+                result.mux(packet)
+            offset += length
+    return frames
+
+
+def measure_parts(clip: Path, weights: str, device: str, precision: str, render_factor: int | None) -> list[Result]:
+    "Processor time of each step for a frame of the clip, each alone on one thread."
+    colorizer = VideoColorizer(weights, device, precision, render_factor)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        times = list(_time_parts(clip, colorizer))
+    finally:
+        torch.set_num_threads(threads)
+    title = f"video, {clip.name}, processor time for a frame"
+    return [Result(title, what, "ms", [1000 * seconds]) for what, seconds in times]
+
+
+def _time_parts(clip: Path, colorizer: VideoColorizer) -> Iterator[tuple[str, float]]:
+    video = probe(clip)
+    began = time.process_time()
+    frames = list(itertools.islice(read_frames(video), 50))
+    yield "decoding", (time.process_time() - began) / len(frames)
+
+    def timed(work: Callable[[], object], times: int = 20) -> float:
+        work()
+        began = time.thread_time()
+        for _ in range(times):
+            work()
+        return (time.thread_time() - began) / times
+
+    size = working_size((video.width, video.height), colorizer.colorizer.render_factor)
+    small = [small_luma(frame, size) for frame in frames[:3]]
+    before, this, after = (normalize_exposure(each)[0] for each in small)
+    yield "small luma, exposure", timed(lambda: normalize_exposure(small_luma(frames[1], size)))
+    motion, following = estimate_motion(before, this), estimate_motion(this, after)
+    yield "flow, both ways", timed(lambda: estimate_motion(before, this))
+    yield (
+        "trust and dust",
+        timed(
+            lambda: (
+                estimate_trust(motion, before, this),
+                remove_dust(this, before, after, motion.to_previous, following.from_previous),
+            )
+        ),
+    )
+    engine = colorizer.colorizer.engine
+    luma = torch.from_numpy(small[1])[None, None] / 255
+    yield "network", timed(lambda: engine.predict_chroma(luma))
+    chroma = engine.predict_chroma(luma)[0].permute(1, 2, 0).cpu().numpy()
+    trust = estimate_trust(motion, before, this)
+    count = 24
+    yield "smoothing", timed(lambda: smooth([chroma] * count, [motion] * count, [trust] * count), 2) / count * 2
+    plan = make_plan(video, Path("any.mkv"))
+    yield "chroma in full size", timed(lambda: put_chroma(frames[1], chroma, plan.pixel_format))
+    colored = [put_chroma(frame, chroma, plan.pixel_format) for frame in frames]
+    began = time.process_time()
+    with av.open(os.devnull, "w", format="nut") as container:
+        stream = add_video_stream(container, plan, video)
+        for frame in [*colored, None]:
+            container.mux(stream.encode(frame))
+    yield "encoding", (time.process_time() - began) / len(frames)

@@ -1,6 +1,5 @@
 """The class that people import for video: frames in, frames in colour out."""
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from PIL import Image
 from ..colorize.colorizer import Colorizer
 from ..colorize.engine import working_size
 from ..device import cores
+from ..files import sha256
 from ..modeling.weights import find_weights
 from . import motion
 from .ahead import ahead
@@ -87,7 +87,7 @@ class VideoColorizer:
         "All that decides the colours: the weights by their hash."
         engine = self.colorizer.engine
         return {
-            "weights": hashlib.sha256(find_weights(self.weights).read_bytes()).hexdigest(),
+            "weights": sha256(find_weights(self.weights)),
             "device": str(engine.device),
             "precision": str(engine.precision),
             "render_factor": self.colorizer.render_factor,

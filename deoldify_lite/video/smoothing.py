@@ -7,8 +7,8 @@ the trusts on the way. Computed by one recursion forwards and one backwards, who
 symmetric, so colours do not lag behind. Where trust is 0, at a cut or where something comes into view, the average
 begins anew.
 
-A mean of colours that differ is paler than they are. The mean of their saturations, taken in the same way, says how
-pale they were, and brings most of it back.
+A mean of colours that differ is paler than they are. The mean of their squared saturations, taken in the same way, says
+by how much, and brings it back.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def smooth(
 
     `motion` and `trust` say of each frame how it follows from the one before; the first frame's are not looked at.
     """
-    weighted = [np.dstack([each, _saturation(each), np.ones(each.shape[:2], np.float32)]) for each in chroma]
+    weighted = [np.dstack([each, _squared(each), np.ones(each.shape[:2], np.float32)]) for each in chroma]
     forwards = _accumulate(weighted, [m and m.to_previous for m in motion], [t and t.here for t in trust])
     later_motion, later_trust = [*motion[1:], None][::-1], [*trust[1:], None][::-1]
     backwards = _accumulate(
@@ -38,19 +38,20 @@ def smooth(
     for ahead, behind, own in zip(forwards, backwards, weighted):
         total = ahead + behind - own  # which is in both sums
         mean = total[..., :3] / np.maximum(total[..., 3:], 1)  # less is what cubic interpolation overshoots by
-        gain = mean[..., 2] / np.maximum(_saturation(mean[..., :2]), 1e-6)
-        smoothed.append(mean[..., :2] * np.minimum(gain, MOST_GAIN)[..., None])
+        gain = np.sqrt(np.maximum(mean[..., 2], 0) / np.maximum(_squared(mean[..., :2]), 1e-9))
+        smoothed.append(mean[..., :2] * np.clip(gain, 1, MOST_GAIN)[..., None])
     return smoothed
 
 
-def _saturation(chroma: np.ndarray) -> np.ndarray:
-    return np.hypot(chroma[..., 0], chroma[..., 1])
+def _squared(chroma: np.ndarray) -> np.ndarray:
+    "Squared saturation."
+    return chroma[..., 0] ** 2 + chroma[..., 1] ** 2
 
 
 def _accumulate(
     weighted: Sequence[np.ndarray], flows: Sequence[np.ndarray | None], trusts: Sequence[np.ndarray | None]
 ) -> list[np.ndarray]:
-    "Running sums (h, w, 4) of chroma, saturation and weight, moved from frame to frame."
+    "Running sums (h, w, 4) of chroma, squared saturation and weight, moved from frame to frame."
     sums = [weighted[0]]
     for own, flow, trust in zip(weighted[1:], flows[1:], trusts[1:]):
         sums.append(own + (PERSISTENCE * trust)[..., None] * warp(sums[-1], flow))
