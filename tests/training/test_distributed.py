@@ -36,7 +36,7 @@ def command(folder: Path, photos: Path, init_from: Path, batch: int, processes: 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines=1", "--mixed_precision=no"]
     launch += [f"--num_processes={processes}", "--dynamo_backend=no", f"--main_process_port={port}"]
     changes = [f"--set={field}={value.replace('BATCH', str(batch))}" for field, value in CHANGES.items()]
     return [
