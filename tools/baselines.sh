@@ -22,7 +22,9 @@ python "$scripts/nogan.py" --preset lite --photos "$photos" --run runs/nogan@600
     {name: features, size: 64, batch: 8, lr: 4.0e-4, lr_encoder: 1.0e-4, pct_start: 0.1, epochs: 0.13}]" \
     --set "critic_stages=[{name: '64', size: 64, batch: 16, lr: 5.0e-4, epochs: 2.0}]" \
     --set generate.fraction=0.02 --set gan.size=64 --set gan.fraction=0.04 --set gan.save_every=10 \
-    --set gan.chroma_weight=1.0 --set postprocess.interpolation=0.5 --set postprocess.batchnorm_photos=0 --set postprocess.colorfulness=0.55
+    --set networks.padding=zeros --set networks.critic=patch --set balance=1 --set gan.critic_threshold=0.65 \
+    --set gan.adversarial_ratio=0 --set gan.window=1 --set gan.ema=0.95 --set gan.chroma_weight=1 \
+    --set postprocess.interpolation=0.5 --set postprocess.colorfulness=0.55
 
 train() {
     config=$1
