@@ -1,6 +1,6 @@
-"""The generators: U-Nets that turn a grey photo into a colour one.
+"""The generators: U-Nets that turn a grayscale photo into a colour one.
 
-All share one interface. `generator(x)` takes a normalised grey picture (N, 3, H, W) of any height and width and gives
+All share one interface. `generator(x)` takes a normalised grayscale picture (N, 3, H, W) of any height and width and gives
 a normalised RGB picture of the same shape, values in (-3, 3). `generator.chroma(x)` gives only Cb and Cr,
 (N, 2, H, W), which is all that a colorizer needs, since it keeps the photo's own luma.
 
@@ -76,7 +76,7 @@ class Lite(nn.Module):
         return list(self.layers[1:-1])
 
     def raw(self, x: Tensor) -> Tensor:
-        "What the head makes of a normalised grey picture (N, 3, H, W): (N, outputs, H, W)."
+        "What the head makes of a normalised grayscale picture (N, 3, H, W): (N, outputs, H, W)."
         _, bn, relu, middle, *blocks, shuffle, _, head = self.layers
         *skips, h = self.encoder(x)
         h = middle(relu(bn(h)))
@@ -89,7 +89,7 @@ class Lite(nn.Module):
         return torch.sigmoid(raw) - 0.5
 
     def chroma(self, x: Tensor) -> Tensor:
-        "Cb and Cr (N, 2, H, W), in (-0.5, 0.5), of a normalised grey picture (N, 3, H, W)."
+        "Cb and Cr (N, 2, H, W), in (-0.5, 0.5), of a normalised grayscale picture (N, 3, H, W)."
         return self.bounded(self.raw(x))
 
     @torch.no_grad()
@@ -99,8 +99,8 @@ class Lite(nn.Module):
             parameter.mul_(gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        grey = color.denormalize(x)
-        return color.normalize(color.merge(color.luma(grey), self.chroma(x)).clamp(0, 1))
+        gray = color.denormalize(x)
+        return color.normalize(color.merge(color.luma(gray), self.chroma(x)).clamp(0, 1))
 
 
 class LiteRGB(Lite):

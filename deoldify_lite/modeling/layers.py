@@ -48,7 +48,7 @@ def add_spectral_norm(module: nn.Module) -> nn.Module:
 def replicate_borders(module: nn.Module) -> nn.Module:
     """Have every convolution below `module`, in place, repeat the pixels of the border instead of padding with zeros.
 
-    Zeros tell a network where the border is, and it learns to paint there (Islam et al. 2020, arXiv:2001.08248).
+    Zeros tell a network where the border is, and it learns to predict by place (Islam et al. 2020, arXiv:2001.08248).
     """
     for child in module.modules():
         if isinstance(child, nn.Conv2d) and max(child.kernel_size) > 1:

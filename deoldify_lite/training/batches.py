@@ -84,7 +84,7 @@ class GeneratorBatches(TrainingBatches):
     def __init__(self, stage: Stage, spec: EncoderStage | GeneratorStage, schedule: Schedule):
         self.photos, self.schedule = stage.run.pack(spec.size), schedule
         members = stage.run.split(self.photos).train
-        order = torch.randperm(len(members), generator=stage.seed("share"))
+        order = torch.randperm(len(members), generator=stage.seed("fraction"))
         members = members[order[: max(1, round(len(members) * spec.fraction))]]
         self.sampler = stage.sampler(self.photos, members, balance=schedule.balance)
         super().__init__(stage, spec, spec.epochs * len(members))
@@ -159,7 +159,7 @@ class CriticBatches(TrainingBatches):
         show_rows({"real": real, "generated": fake})
 
     def show_results(self, b: tuple[Tensor, ...], out: Tensor, max_n: int = 8, **_) -> None:
-        "With the share of each picture's patches that the critic takes for real."
+        "With the fraction of each picture's patches that the critic takes for real."
         real, fake = (color.denormalize(x)[:max_n] for x in b[0].chunk(2))
         captions = ([f"{part:.0%} real" for part in (x > 0).float().mean(1)[:max_n].tolist()] for x in out.chunk(2))
         show_rows({"real": real, "generated": fake}, dict(zip(("real", "generated"), captions)))

@@ -30,11 +30,11 @@ from ..sources import NoPhotos, read_sources
 log = logging.getLogger(__name__)
 
 
-def is_validation(name: str, share: float) -> bool:
+def is_validation(name: str, fraction: float) -> bool:
     "Whether the photo `name` belongs to the validation split: decided by its name alone, the same in every run."
     return (
         int.from_bytes(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=4).digest(), "big")
-        < share * 2**32
+        < fraction * 2**32
     )
 
 
@@ -211,13 +211,13 @@ class Split:
     valid: Tensor
 
     @classmethod
-    def of(cls, pack: Pack, share: float) -> "Split":
+    def of(cls, pack: Pack, fraction: float) -> "Split":
         """By the photos' names.
 
         Raises:
             NoPhotos: too few photos to have one on either side.
         """
-        held = torch.tensor([is_validation(name, share) for name in pack.names])
+        held = torch.tensor([is_validation(name, fraction) for name in pack.names])
         if held.all() or not held.any():  # a handful of photos may all fall on one side
             if len(pack) < 2:
                 raise NoPhotos("one photo is not enough: training needs at least two, one of them for validation")

@@ -40,7 +40,7 @@ class FeatureLoss(nn.Module):
     """L1 on pixels and on activations of a pretrained network (Johnson et al. 2016, arXiv:1603.08155).
 
     Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
-    the share of the side on which features are compared while training, at a place drawn anew each time from torch's
+    the part of the side on which features are compared while training, at a place drawn anew each time from torch's
     own generator: VGG costs several times what a light generator does. Without gradients all is compared.
     `bin_weights` is what a pixel of each colour weighs, from `rebalancing.bin_weights`. `parts` keeps each term's last
     value.

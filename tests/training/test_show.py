@@ -9,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.samples import sample_photos
 from deoldify_lite.training.errors import TrainingDiverged
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.precision import LossInPrecision
@@ -179,3 +181,26 @@ def test_verdicts_lie_where_the_patches_do():
     found = logit_map(logits, 8)[0, 0]
     assert found.shape == (8, 8)
     assert found[0, 0] < 0.01 and found[0, 7] > 0.99 and found[7, 0] == 0.5
+
+
+def test_one_cycle_with_slices_leaves_no_mark_on_the_run(run, learn):
+    "A fastai user's own fit: rates between the ends of the slice, two epochs, no checkpoint, no record."
+    run.checkpoint_seconds = 0
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(2, slice(1e-5, 1e-3))
+    assert len(learn.recorder.values) == 2
+    assert max(learn.recorder.lrs) == pytest.approx(1e-3, rel=0.05)
+    rates = [hyper["lr"] for hyper in learn.opt.hypers]
+    assert rates[0] < rates[1] < rates[2]
+    assert not files(run)
+
+
+def test_predict_and_export(learn):
+    "A photo in colour, and a file that the colorizer takes, which gives the same."
+    photo = Image.open(sample_photos()["flower.jpg"]).convert("L").resize((96, 64))
+    predicted = learn.predict(photo)
+    assert predicted.size == (96, 64) and predicted.mode == "RGB"
+    exported = learn.export()
+    assert exported == learn.stage.folder / "generator.safetensors"
+    again = Colorizer(exported, device="cpu").colorize(photo)
+    assert np.array_equal(np.asarray(again), np.asarray(predicted))
