@@ -1,7 +1,7 @@
 """The generators: U-Nets that turn a grayscale photo into a colour one.
 
-All share one interface. `generator(x)` takes a normalised grayscale picture (N, 3, H, W) of any height and width and gives
-a normalised RGB picture of the same shape, values in (-3, 3). `generator.chroma(x)` gives only Cb and Cr,
+All share one interface. `generator(x)` takes a normalised grayscale picture (N, 3, H, W) of any height and width and
+gives a normalised RGB picture of the same shape, values in (-3, 3). `generator.chroma(x)` gives only Cb and Cr,
 (N, 2, H, W), which is all that a colorizer needs, since it keeps the photo's own luma.
 
 The networks here are plain: spectral norm is put on for training (`layers.add_spectral_norm`) and folded into the
