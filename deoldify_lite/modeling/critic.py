@@ -11,7 +11,7 @@ def _conv(inputs: int, outputs: int, size: int, stride: int = 1, *, dropout: flo
 
 
 class Critic(nn.Sequential):
-    """Tells photos from predictions by overlapping patches: (N, 3, S, S), normalised RGB -> logits (N, P), positive for real.
+    """Tells photos from predictions, patch by patch: (N, 3, S, S), normalised RGB -> logits (N, P), positive for real.
 
     P is (S / 16 - 3) squared: 25 at 128 px, 81 at 192. `width` 256 gives DeOldify's 94.6 million parameters. Spectral
     norm on every convolution (Miyato et al. 2018), self-attention after the first doubling (Zhang et al. 2018).
