@@ -17,6 +17,7 @@ extras = {
     # Plain scenedetect would bring an OpenCV with windows, of another version.
     "video": ["av>=18", "scenedetect-headless>=0.7", "opencv-python-headless<5"],
     "notebooks": ["jupyterlab", "ipywidgets", "nbclient", "ipykernel", "tensorboard"],
+    "distributed": ["accelerate"],
     "ray": ["ray[data]"],
 }
 test = [
