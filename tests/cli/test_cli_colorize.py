@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +11,10 @@ from typer.testing import CliRunner
 
 from deoldify_lite.cli import program
 from deoldify_lite.samples import sample_photos
+from helpers.scripts import start_script
 
 pytestmark = pytest.mark.usefixtures("pillow_limit_restored")
-SCRIPT = Path(__file__).parents[2] / "scripts" / "colorize_dir.py"
+SCRIPT = "scripts/colorize_dir.py"
 
 
 @pytest.fixture
@@ -179,23 +178,11 @@ def test_samples_that_cannot_be_written(tmp_path, monkeypatch):
 # As programs of their own.
 
 
-def script(*arguments, environment=None, **options) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {}),
-        # Whoever starts the tests in the background may have had SIGINT ignored, which is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **options,
-    )
-
-
 def test_the_script_and_a_name_that_is_no_text(photos, tmp_path, weights):
     name = b"\xff\xfe.png"
     (photos / "a.png").rename(photos / os.fsdecode(name))
     (photos / "bad \udcff.jpg").write_text("Dear grandmother")
-    running = script(photos, tmp_path / "out", "--weights", weights, "--device=cpu", "--render-factor=4")
+    running = start_script(SCRIPT, photos, tmp_path / "out", "--weights", weights, "--device=cpu", "--render-factor=4")
     stdout, stderr = running.communicate()
     assert running.returncode == 1
     assert stdout == os.fsencode(tmp_path / "out") + b"/" + name + b"\n"
@@ -207,7 +194,7 @@ def test_names_that_the_terminal_has_no_letters_for(photos, tmp_path, weights):
     """... as on Windows, where what goes into a file is not UTF-8."""
     (photos / "a.png").rename(photos / "写真.png")
     flags = ["--weights", weights, "--device=cpu", "--render-factor=4"]
-    running = script(photos, tmp_path / "out", *flags, environment={"PYTHONIOENCODING": "cp1252"})
+    running = start_script(SCRIPT, photos, tmp_path / "out", *flags, env=os.environ | {"PYTHONIOENCODING": "cp1252"})
     stdout, stderr = running.communicate()
     assert (running.returncode, stderr) == (0, b"1 done\n")
     assert stdout.strip().endswith(rb"\u5199\u771f.png")
@@ -217,7 +204,7 @@ def test_names_that_the_terminal_has_no_letters_for(photos, tmp_path, weights):
 def test_interrupted_it_ends_with_130_and_whole_photos_only(photos, tmp_path, weights):
     for i in range(2000):
         (photos / f"{i:04}.png").hardlink_to(photos / "a.png")
-    running = script(photos, tmp_path / "out", "--weights", weights, "--device=cpu", "--render-factor=4")
+    running = start_script(SCRIPT, photos, tmp_path / "out", "--weights", weights, "--device=cpu", "--render-factor=4")
     first = running.stdout.readline()
     running.send_signal(signal.SIGINT)
     stdout, stderr = running.communicate()

@@ -41,10 +41,11 @@ from helpers.photo_files import (
     png,
     tiff,
 )
+from helpers.scripts import start_script
 
 pytestmark = pytest.mark.usefixtures("pillow_limit_restored")
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "scripts" / "colorize_dir.py"
+SCRIPT = "scripts/colorize_dir.py"
 
 
 @pytest.fixture
@@ -60,19 +61,6 @@ def colorize(flags):
         return CliRunner().invoke(program, ["colorize", *flags, *map(str, arguments)])
 
     return run
-
-
-def start(*arguments) -> subprocess.Popen:
-    """Run the command as a program of its own, to be killed."""
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        # Whoever starts the tests in the background may have had SIGINT ignored, which is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
 
 
 def report_of(path: Path) -> list[dict]:
@@ -329,7 +317,7 @@ def assert_all_whole(source: Path, target: Path) -> None:
 @pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_does_what_is_missing(photos, tmp_path, flags, colorize, sent):
     target = tmp_path / "out"
-    running = start(photos, target, *flags)
+    running = start_script(SCRIPT, photos, target, *flags, text=True)
     printed = [running.stdout.readline().strip() for _ in range(20)]
     running.send_signal(sent)
     printed += running.communicate()[0].splitlines()
@@ -364,7 +352,10 @@ def test_two_processes_on_one_folder_lose_nothing(photos, tmp_path, flags):
     cleaner = threading.Thread(target=clean)
     cleaner.start()
     try:
-        running = [start(photos, target, *flags, f"--report={tmp_path / name}.jsonl") for name in "ab"]
+        running = [
+            start_script(SCRIPT, photos, target, *flags, f"--report={tmp_path / name}.jsonl", text=True)
+            for name in "ab"
+        ]
         ended = [process.communicate() for process in running]
     finally:
         over.set()

@@ -1,6 +1,9 @@
-"""Scripts of this repository as modules."""
+"""Scripts of this repository: as modules, and as programs of their own."""
 
 import importlib.util
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,3 +16,13 @@ def load_script(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def start_script(path: str, *arguments, **options) -> subprocess.Popen:
+    "The same, started as a program that can be interrupted and killed; `options` as of `Popen`."
+    return subprocess.Popen(
+        [sys.executable, ROOT / path, *map(str, arguments)],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+        # Whoever starts the tests in the background may have had SIGINT ignored, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )

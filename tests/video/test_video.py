@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,7 @@ from typer.testing import CliRunner
 from deoldify_lite import cli
 from deoldify_lite.video import parts
 from helpers.clips import decode, pan, payloads, planes, write_clip
+from helpers.scripts import start_script
 
 ROOT = Path(__file__).parents[2]
 
@@ -199,21 +199,11 @@ def test_odd_and_tiny_sizes_stay(colorized, tmp_path, size):
 # A killed run.
 
 
-def start(*arguments) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, ROOT / "scripts" / "colorize_video.py", *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-    )
-
-
 def test_a_killed_run_goes_on_and_nobody_sees_it(flags, video, tmp_path):
     clip = write_clip(tmp_path / "in.mkv", pan(500) + pan(60, seed=1), sound=True)
     whole, result = tmp_path / "whole.mkv", tmp_path / "result.mkv"
     assert video(clip, whole).exit_code == 0
-    process = start(*flags, clip, result)
+    process = start_script("scripts/colorize_video.py", *flags, clip, result, stdout=subprocess.DEVNULL, text=True)
     folder = tmp_path / "result.mkv.parts"
     deadline = time.monotonic() + 300
     while not list(folder.glob("*.nut")) and process.poll() is None and time.monotonic() < deadline:
