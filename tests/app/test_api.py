@@ -360,9 +360,10 @@ def test_the_end_leaves_nothing(start):
     [
         (["--weights", "none.safetensors"], 3, "no such file"),
         (["--device", "abacus"], 3, "device 'abacus' is not available here"),
-        pytest.param(["--port", "PORT"], 2, "cannot listen on 127.0.0.1:", marks=pytest.mark.slow),
+        (["--port", "PORT"], 2, "cannot listen on 127.0.0.1:"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_start_says_why(server, weights, options, code, sentence):
     port = re.search(r":(\d+)", server.address.removeprefix("http:")).group(1)
     options = [port if option == "PORT" else option for option in options]

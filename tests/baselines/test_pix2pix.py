@@ -129,6 +129,7 @@ def test_a_number_of_the_documents_is_an_alias():
 
 
 @pytest.mark.parametrize("name", ["pix2pix-rgb", "pix2pix-lab", "pix2pix-rgb-batchnorm", "pix2pix-rgb-instancenorm"])
+@pytest.mark.slow
 def test_a_tiny_run_leaves_everything(name, command, folder):
     """Weights for the colorizer, curves, a table of losses, pictures, metrics; then the same command does nothing."""
     arguments = [f"--set={k}={v}" for k, v in SMALL.items()]
@@ -168,6 +169,7 @@ def test_a_tiny_run_leaves_everything(name, command, folder):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_the_five_generators_of_document_002(folder, photos):
     """`samples_seen` is divided by epochs among all configs in the chain; finished ones are used again."""
     for name in ("lsgan-long", "lsgan", "", "l1x50"):

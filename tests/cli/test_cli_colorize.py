@@ -178,6 +178,7 @@ def test_samples_that_cannot_be_written(tmp_path, monkeypatch):
 # As programs of their own.
 
 
+@pytest.mark.slow
 def test_the_script_and_a_name_that_is_no_text(photos, tmp_path, weights):
     name = b"\xff\xfe.png"
     (photos / "a.png").rename(photos / os.fsdecode(name))
@@ -190,6 +191,7 @@ def test_the_script_and_a_name_that_is_no_text(photos, tmp_path, weights):
     assert stderr.endswith(b"1 done, 1 failed\n")
 
 
+@pytest.mark.slow
 def test_names_that_the_terminal_has_no_letters_for(photos, tmp_path, weights):
     """... as on Windows, where what goes into a file is not UTF-8."""
     (photos / "a.png").rename(photos / "写真.png")
@@ -201,6 +203,7 @@ def test_names_that_the_terminal_has_no_letters_for(photos, tmp_path, weights):
     assert (tmp_path / "out" / "写真.png").exists()
 
 
+@pytest.mark.slow
 def test_interrupted_it_ends_with_130_and_whole_photos_only(photos, tmp_path, weights):
     for i in range(2000):
         (photos / f"{i:04}.png").hardlink_to(photos / "a.png")

@@ -389,6 +389,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_line_by_line_and_leaves_no_half_file(small_disk, colorize, tmp_path):
     """Then there is space again, and the same command does the rest."""
     disk, enlarge = small_disk

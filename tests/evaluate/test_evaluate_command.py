@@ -50,6 +50,7 @@ def test_table_on_stdout_report_in_the_folder(run, photos, weights, tmp_path):
     assert (metrics["n"], metrics["size"], metrics["limit"], metrics["problems"]) == (4, 64, 4, [])
 
 
+@pytest.mark.slow
 def test_something_left_out_ends_with_1(run, photos, weights, tmp_path):
     (photos / "bad.jpg").write_text("Dear grandmother")
     result = run("--weights", f"tiny={weights}", "--weights", "gone=gone.safetensors", photos)

@@ -119,6 +119,7 @@ def test_each_score_carries_what_it_depends_on(score, weights):
         assert ("network_sha256" in about) == name.endswith("vgg16"), name
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on_where_it_was(score, monkeypatch):
     """Stopped in the middle, it measures only what is missing, and gets the same scores."""
     made = []
@@ -141,6 +142,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(score, monkeypatch):
     assert values(first, "tiny") == values(again, "tiny")
 
 
+@pytest.mark.slow
 def test_records_are_not_mixed_up(score, photos, weights, tmp_path):
     """Other weights under the same name, another size, other photos under the same names: all are measured again."""
     folder = copy(photos, tmp_path / "moving")

@@ -118,6 +118,7 @@ def test_many_threads_may_share_one_network(tiny):
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(alone, together))
 
 
+@pytest.mark.slow
 def test_one_clean_graph(tiny):
     """Note 11 on fastai: `torch.compile` takes the network whole, and `torch.export` as well."""
     x = torch.randn(1, 3, 32, 32)

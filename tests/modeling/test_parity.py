@@ -42,6 +42,7 @@ def test_answers_as_the_original(checkpoint):
 
 
 @pytest.mark.parametrize("render_factor", [11, 12])
+@pytest.mark.slow
 def test_photo_pipeline_as_the_original(checkpoint, colorizer, render_factor):
     """From photo to photo within one level, in the mode that squashes to a square."""
     photo = parity.photo()

@@ -82,6 +82,7 @@ def test_a_generator_stage_alone_asks_for_the_encoder(run):
         trainable_generator(run, None)
 
 
+@pytest.mark.slow
 def test_the_command_trains_encoder_and_generator(tmp_path, photos, teacher):
     changes = SMALL | {"networks.encoder": "test_resnet", "encoder_stages": STAGES}
     command = ["nogan", "--preset", "smoke", "--stage", "generator", "--run", str(tmp_path / "run")]

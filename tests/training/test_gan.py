@@ -178,6 +178,7 @@ def test_6_only_what_ran_is_recorded(run, start):
     assert wanted <= names[True] and not any(name.startswith("critic/") for name in names[True])
 
 
+@pytest.mark.slow
 def test_7_bfloat16_without_cuda_and_the_same_twice(run, start):
     """The phase runs in bfloat16 on the CPU; two runs of it give the same bits."""
     run.precision = torch.bfloat16

@@ -45,6 +45,7 @@ def test_it_begins_with_those_weights_and_their_network(tmp_path, photos, weight
     assert all(torch.equal(v, theirs.encoder.state_dict()[k]) for k, v in ours.encoder.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_whatever_becomes_of_the_file(tmp_path, photos, weights):
     """It has a copy, and other weights are refused."""
     run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
@@ -104,6 +105,7 @@ def test_networks_of_another_kind_are_refused(tmp_path, weights):
         open_run(tmp_path / "run", init_from=str(weights))
 
 
+@pytest.mark.slow
 def test_frozen_statistics_stay_and_all_else_learns(tmp_path, photos, weights):
     """In the generator's stages and in the GAN phase: few photos tell less of the world than the start knows."""
     run = open_small(tmp_path / "run", photos, weights)

@@ -199,6 +199,7 @@ def test_odd_and_tiny_sizes_stay(colorized, tmp_path, size):
 # A killed run.
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_nobody_sees_it(flags, video, tmp_path):
     clip = write_clip(tmp_path / "in.mkv", pan(500) + pan(60, seed=1), sound=True)
     whole, result = tmp_path / "whole.mkv", tmp_path / "result.mkv"
