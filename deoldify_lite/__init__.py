@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+# A placeholder until this is published; `python tools/set_repository.py ADDRESS` changes it in all that uses it.
+REPOSITORY = "https://github.com/deoldify-lite/deoldify_lite"
 
 _PUBLIC = {
     "Colorizer": ".colorize.colorizer",

@@ -1,6 +1,8 @@
 """The notebooks: as they are stored, and each run from top to bottom."""
 
+import importlib.util
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
+from deoldify_lite import REPOSITORY
 from helpers.scripts import load_script
 
 ROOT = Path(__file__).parent.parent
@@ -42,18 +45,52 @@ def test_stored_small_and_mostly_without_outputs(path):
 def test_each_stands_on_its_own(path):
     """A badge that opens this very notebook, one cell that installs, one that is to be changed."""
     notebook = read(path)
-    assert f"/deoldify-lite/deoldify_lite/blob/main/notebooks/{path.name})" in notebook.cells[0].source
+    colab = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
+    assert f"({colab}/blob/main/notebooks/{path.name})" in notebook.cells[0].source
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.id for cell in code[:2]] == ["install", "settings"]
     assert sum("%pip" in cell.source for cell in code) == 1
     assert len({code[0].source, *(read(p).cells[1].source for p in NOTEBOOKS)}) == 1, "the same in all"
 
 
+@pytest.mark.parametrize("path", [ROOT / "README.md", *NOTEBOOKS], ids=lambda p: p.stem)
+def test_all_name_the_one_address_of_the_repository(path):
+    """... which tools/set_repository.py changes in all of them."""
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"github(?:\.com)?/([\w.-]+/[\w.-]+)", text)) - {"jantic/DeOldify"}
+    own = REPOSITORY.removeprefix("https://github.com/")
+    assert named == ({own} if path.suffix == ".ipynb" else named & {own})
+    elsewhere = load_script("tools/set_repository.py").moved(text, REPOSITORY, "https://github.com/somebody/colours")
+    assert own not in elsewhere
+    assert elsewhere.count("somebody/colours") == text.count(own)
+
+
+@pytest.mark.parametrize("opened", ["checkout/notebooks", "checkout", ".", "elsewhere"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_first_cell_finds_the_package(tmp_path, monkeypatch, opened, installed):
+    """The installed package, else a checkout in, above or below the folder that the notebook was opened in."""
+    checkout = tmp_path / ("deoldify_lite" if opened == "." else "checkout")
+    for folder in (checkout / "notebooks", tmp_path / "elsewhere/deoldify_lite"):
+        folder.mkdir(parents=True)
+    (checkout / "notebooks/00_colorize.ipynb").touch()
+    monkeypatch.chdir(tmp_path / opened)
+    missing = importlib.util.spec_from_loader("deoldify_lite", loader=None)  # what a bare folder of that name gives
+    if not installed:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: missing)
+    installs = []
+    magic = '%pip install --quiet "{source}"'
+    cell = read(NOTEBOOKS[0]).cells[1].source
+    assert magic in cell
+    exec(cell.replace(magic, "installs.append(source)"), {"installs": installs})
+    found = opened != "elsewhere"
+    assert installs == ([] if installed else [checkout if found else f"git+{REPOSITORY}"])
+    assert Path.cwd() == (checkout if found else tmp_path / "elsewhere")
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """A folder that the notebooks take for a checkout, without weights and without a way to fetch any."""
     folder = tmp_path_factory.mktemp("checkout")
-    (folder / "setup.py").touch()
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     kept = dict(os.environ)
     os.environ |= {

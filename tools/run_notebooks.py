@@ -2,7 +2,7 @@
 
 python tools/run_notebooks.py                            do all of them run? nothing in them changes
 python tools/run_notebooks.py 00 04 --store              ... and keep their outputs, pictures as small JPEGs
-python tools/run_notebooks.py 04 --store --set PRESET='"lite"' --set RUN='Path("../runs/lite")' --set PHOTOS='[]'
+python tools/run_notebooks.py 04 --store --set PRESET='"lite"' --set RUN='Path("runs/lite")' --set PHOTOS='[]'
 """
 
 import base64
