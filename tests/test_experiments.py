@@ -29,8 +29,8 @@ def run(*arguments, **variables) -> subprocess.CompletedProcess:
 @pytest.fixture
 def plan(tmp_path) -> list:
     "A small plan, photos and a page; the arguments that name them."
-    photos, truths = tmp_path / "photos", tmp_path / "truths"
-    for folder, box in ((photos, (0, 0, 200, 200)), (truths, (100, 50, 400, 350))):
+    photos, references = tmp_path / "photos", tmp_path / "references"
+    for folder, box in ((photos, (0, 0, 200, 200)), (references, (100, 50, 400, 350))):
         folder.mkdir()
         for name, path in sample_photos().items():
             with Image.open(path) as image:
@@ -44,7 +44,7 @@ def plan(tmp_path) -> list:
         "validation": 0.3,
         "generator_stages": "[{name: a, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-4, epochs: 2}]",
     }
-    question = {"title": "Pixels", "about": "Which loss?", "runs": {"base": {}, "smooth L1": {"loss.smooth": 0.2}}}
+    question = {"title": "Pixels", "about": "Which loss?", "runs": {"base": {}, "smooth L1": {"loss.smooth_l1": 0.2}}}
     stages = {"title": "Stages", "about": "How far?", "of": str(tmp_path / "runs/smooth-l1"), "render_factor": 4}
     stages["runs"] = {"after a": {"stage": "generator/1-a"}}
     other = {"title": "Nothing", "about": "?", "of": str(tmp_path / "nowhere"), "runs": {"the end": {}}}
@@ -58,34 +58,34 @@ def plan(tmp_path) -> list:
 
 
 @pytest.mark.slow
-def test_it_trains_judges_and_writes_the_table_and_does_nothing_twice(tmp_path, plan):
+def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, plan):
     empty = tmp_path / "no weights"
     empty.mkdir()
     variables = {"DEOLDIFY_LITE_WEIGHTS": os.environ.get("DEOLDIFY_LITE_WEIGHTS", str(empty))}
-    both = ["--photos", tmp_path / "photos", "--truths", tmp_path / "truths"]
+    both = ["--photos", tmp_path / "photos", "--references", tmp_path / "references"]
     result = run(*plan, *both, "--only", "smooth L1", **variables)
     assert result.returncode == 0, result.stderr
     schedule = yaml.safe_load((tmp_path / "runs/smooth-l1/schedule.yaml").read_text())
-    assert schedule["loss"]["smooth"] == 0.2 and schedule["networks"]["encoder"] == "test_resnet"
+    assert schedule["loss"]["smooth_l1"] == 0.2 and schedule["networks"]["encoder"] == "test_resnet"
     trained = row(tmp_path, "smooth L1")
-    assert trained[1:] == figures(tmp_path / "runs/smooth-l1") and int(trained[0]) > 0
+    assert trained[1:] == scores(tmp_path / "runs/smooth-l1") and int(trained[0]) > 0
     assert set(row(tmp_path, "base")) == {"-"}, "it was not asked for"
     before = (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns
     result = run(*plan, *both, "--only", "smooth L1", "--only", "after a", "--only", "the end", **variables)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns == before
-    assert row(tmp_path, "after a") == [trained[0], *figures(tmp_path / "runs/after-a")], "made by the same training"
+    assert row(tmp_path, "after a") == [trained[0], *scores(tmp_path / "runs/after-a")], "made by the same training"
     assert "the end is left out: there is no run in" in result.stderr and set(row(tmp_path, "the end")) == {"-"}
 
 
 def row(folder: Path, name: str) -> list[str]:
-    "Presentations and PSNR in the table."
+    "Samples seen and PSNR in the table."
     lines = [[cell.strip() for cell in line.split("|")] for line in (folder / "page.md").read_text().splitlines()]
     line = next(line for line in lines if len(line) > 1 and line[1] == name)
     return [line[2], line[5]]
 
 
-def figures(folder: Path) -> list[str]:
+def scores(folder: Path) -> list[str]:
     psnr = json.loads((folder / "metrics.json").read_text())["methods"][-1]["scores"]["psnr"]
     return [f"{psnr['value']:.2f}"]
 

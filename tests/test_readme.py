@@ -20,15 +20,17 @@ NOT_HERE = {
     "pip install": "installs",
     "sh scripts/": "sets up an environment",
     "tensorboard": "a server",
-    "scripts/app.py": "a server; tests/app has it",
-    "scripts/colorize_ray.py": "needs Ray; tests/test_ray.py has it",
+    "deoldify-lite app": "a server; tests/app has it",
+    "deoldify-lite video": "tests/video has it",
+    "deoldify-lite ray": "needs Ray; tests/cli/test_ray.py has it",
     "ColorizeArtistic_gen.pth": "not to be had everywhere",
-    "scripts/nogan.py --photos": "hours",
-    "scripts/nogan.py --stage": "goes on with the one before",
+    "nogan --photos": "hours",
+    "nogan --stage": "goes on with the one before",
+    "accelerate launch": "hours; tests/training/test_distributed.py has it",
+    "torchrun": "hours",
     "--preset finetune": "needs pretrained weights",
-    "scripts/evaluate.py": "needs pretrained weights",
-    "scripts/pix2pix.py": "hours",
-    "benchmarks/run.py": "minutes",
+    "deoldify-lite evaluate": "needs pretrained weights",
+    "deoldify-lite pix2pix": "hours",
 }
 
 
@@ -42,13 +44,13 @@ def reason_against(command: str) -> str | None:
     return next((why for part, why in NOT_HERE.items() if part in command), None)
 
 
-def as_here(command: str) -> list[str]:
-    "With this Python, and this checkout's command line."
+def as_here(command: str) -> tuple[list[str], list[str]]:
+    "A program and its arguments: with this Python, and this checkout's command line or script."
     words = shlex.split(command)
-    if words[0] == "python":
-        return [sys.executable, str(ROOT / words[1]), *words[2:]]
-    assert words[0] == "deoldify-lite", f"{command}: what is this?"
-    return [sys.executable, "-c", "from deoldify_lite.cli import main; main()", *words[1:]]
+    if words[0] == "deoldify-lite":
+        return [sys.executable, "-c", "from deoldify_lite.cli import main; main()", words[1]], words[2:]
+    script = next(i for i, word in enumerate(words) if word.endswith(".py"))
+    return [sys.executable, str(ROOT / words[script])], words[script + 1 :]
 
 
 def run(words: list[str], folder: Path) -> subprocess.CompletedProcess:
@@ -76,20 +78,21 @@ def place(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("command", [c for c in commands() if not reason_against(c)])
 @pytest.mark.slow
 def test_command_runs(command, place):
-    done = run(as_here(command), place)
+    program, arguments = as_here(command)
+    done = run([*program, *arguments], place)
     assert done.returncode == 0, done.stderr
 
 
-SCRIPTS = [c for c in commands() if reason_against(c) and c.startswith("python scripts/")]
+OTHERS = [c for c in commands() if reason_against(c) and (c.startswith("deoldify-lite") or ".py" in c)]
 
 
-@pytest.mark.parametrize("command", SCRIPTS)
+@pytest.mark.parametrize("command", OTHERS)
 @pytest.mark.slow
 def test_options_of_commands_that_do_not_run_here_exist(command, place):
-    words = as_here(command)
-    known = run([*words[:2], "--help"], place)
+    program, arguments = as_here(command)
+    known = run([*program, "--help"], place)
     assert known.returncode == 0, known.stderr
-    for option in (word for word in words[2:] if word.startswith("-")):
+    for option in (word for word in arguments if word.startswith("-")):
         assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known.stdout), f"{command}: no {option}"
     for value in re.findall(r"--(?:preset|stage|config) (\S+)", command):
         assert value in known.stdout or (ROOT / "README.md").read_text().count(f"`{value}`"), f"{command}: no {value}"

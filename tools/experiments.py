@@ -1,11 +1,11 @@
-"""Train and judge the short experiments of docs/experiments.yaml, and write their tables into docs/experiments.md.
+"""Train and score the short experiments of docs/experiments.yaml, and write their tables into docs/experiments.md.
 
-python tools/experiments.py --photos PHOTOS --truths VALIDATION              all of them
-python tools/experiments.py --photos PHOTOS --truths VALIDATION --only RGB   one
+python tools/experiments.py --photos PHOTOS --references VALIDATION              all of them
+python tools/experiments.py --photos PHOTOS --references VALIDATION --only RGB   one
 python tools/experiments.py                                                  the tables alone, of what is done
 
 Each training is scripts/nogan.py's, in a run folder of its own; what was begun goes on, what is done is not done again.
-A question that is `of` a run folder trains nothing: it is about that run's stages, or about another finish of it.
+A question that is `of` a run folder trains nothing: it is about that run's stages, or other post-processing of it.
 """
 
 import json
@@ -24,7 +24,7 @@ from deoldify_lite.cli.common import Device, script
 from deoldify_lite.errors import UsageError
 
 DOCS = Path(__file__).parent.parent / "docs"
-FIGURES = ("lpips_alex", "psnr", "colorfulness", "colorfulness_gap", "fd_vgg16")
+METRICS = ("lpips_alex", "psnr", "colorfulness", "colorfulness_gap", "fd_vgg16")
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +34,7 @@ class Experiment:
 
     name: str
     changes: dict[str, Any]
-    folder: Path  # for its figures, and what it trains
+    folder: Path  # for its scores, and what it trains
     render_factor: int
     of: Path | None = None  # the run that it is about, where it trains nothing
 
@@ -44,7 +44,7 @@ class Experiment:
         return [f"{k}={json.dumps(v) if isinstance(v, bool) else v}" for k, v in self.changes.items() if k != "stage"]
 
     @property
-    def figures(self) -> dict[str, Any]:
+    def scores(self) -> dict[str, Any]:
         "What was measured, or nothing yet."
         metrics = self.folder / "metrics.json"
         return json.loads(metrics.read_text())["methods"][-1]["scores"] if metrics.exists() else {}
@@ -61,14 +61,14 @@ class Question:
 
 def main(
     photos: Annotated[Path | None, typer.Option(help="Photos to train on.")] = None,
-    truths: Annotated[Path | None, typer.Option(help="Photos to judge on; none of them among the others.")] = None,
+    references: Annotated[Path | None, typer.Option(help="Photos to score on; none of them among the others.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Experiments to run, by name; by default all.")] = None,
     plan: Annotated[Path, typer.Option(help="The experiments.")] = DOCS / "experiments.yaml",
-    runs: Annotated[Path, typer.Option(help="Folder for run folders and figures.")] = Path("runs/experiments"),
+    runs: Annotated[Path, typer.Option(help="Folder for run folders and scores.")] = Path("runs/experiments"),
     page: Annotated[Path, typer.Option(help="Markdown with markers for the table.")] = DOCS / "experiments.md",
     device: Device = "auto",
 ) -> None:
-    "Train with one thing changed at a time and judge what comes out."
+    "Train with one thing changed at a time and score what comes out."
     from deoldify_lite.evaluate.comparison import write_between_markers
     from deoldify_lite.files import write_atomically
 
@@ -77,11 +77,11 @@ def main(
     every = {e.name: e for e in [base, *(e for q in questions for e in q.experiments)]}
     if unknown := sorted(set(only or ()) - every.keys()):
         raise UsageError(f"--only {unknown[0]!r}: no such experiment; there are {', '.join(every)}")
-    if bool(photos) != bool(truths):
-        raise UsageError("--photos and --truths belong together")
+    if bool(photos) != bool(references):
+        raise UsageError("--photos and --references belong together")
     if photos:
         for name in only or every:
-            train_and_judge(every[name], photos, truths, device)
+            train_and_score(every[name], photos, references, device)
     tables = "\n\n".join(table(question, base) for question in questions)
     write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), tables, "tools/experiments.py"))
     typer.echo(page)
@@ -106,13 +106,13 @@ def read_plan(plan: Path, runs: Path) -> tuple[Experiment, list[Question]]:
     return experiment("base", {}, {}), questions
 
 
-def train_and_judge(experiment: Experiment, photos: Path, truths: Path, device: str) -> None:
+def train_and_score(experiment: Experiment, photos: Path, references: Path, device: str) -> None:
     "What the experiment is about, then `metrics.json` in its folder, as scripts/evaluate.py writes it."
     from deoldify_lite.evaluate.evaluation import evaluate
     from deoldify_lite.evaluate.output import as_json
     from deoldify_lite.files import write_atomically
 
-    if experiment.figures:
+    if experiment.scores:
         return
     if experiment.of and not (experiment.of / "schedule.yaml").exists():
         log.warning("%s is left out: there is no run in %s", experiment.name, experiment.of)
@@ -120,7 +120,7 @@ def train_and_judge(experiment: Experiment, photos: Path, truths: Path, device: 
     weights = remade(experiment, device) if experiment.of else trained(experiment, photos, device)
     records = experiment.folder.parent / "records.sqlite"
     factor = experiment.render_factor
-    evaluation = evaluate([truths], [f"ours={weights}"], [], records, device=device, render_factor=factor)
+    evaluation = evaluate([references], [f"ours={weights}"], [], records, device=device, render_factor=factor)
     write_atomically(experiment.folder / "metrics.json", json.dumps(as_json(evaluation), indent=1) + "\n")
 
 
@@ -165,7 +165,7 @@ def cost(experiment: Experiment) -> tuple[int, float]:
         stages = [s for s in stages if s.is_relative_to(folder / "generator")]
     if last := experiment.changes.get("stage"):
         stages = [s for s in stages if s.is_relative_to(folder / "generator") and s.parent.name <= Path(last).name]
-    logs, presentations, seconds = read_logs(folder), 0, 0.0
+    logs, samples, seconds = read_logs(folder), 0, 0.0
     for stage in stages:
         done = json.loads(stage.read_text())
         shown = done["samples_seen"]
@@ -174,15 +174,15 @@ def cost(experiment: Experiment) -> tuple[int, float]:
         usual = median(paces) if paces else 0
         awake = [pace for pace in paces if pace < 5 * usual]
         seconds += shown * mean(awake) if awake else done["seconds"]
-        presentations += shown
-    return presentations, seconds
+        samples += shown
+    return samples, seconds
 
 
 def table(question: Question, base: Experiment) -> str:
     "A heading, what was asked, and a row for each of its experiments, after the base where they are trained like it."
     trains = any(experiment.of is None for experiment in question.experiments)
     rows = [base, *(e for e in question.experiments if e.name != base.name)] if trains else question.experiments
-    lines = [f"### {question.title}", question.about, figures_table(rows)]
+    lines = [f"### {question.title}", question.about, metrics_table(rows)]
     if changed := [(e.name, changes) for e in question.experiments if (changes := beyond(e, base))]:
         lines.append("\n".join(f"- {name}: `--set {' --set '.join(map(shlex.quote, new))}`" for name, new in changed))
     return "\n\n".join(lines)
@@ -193,18 +193,18 @@ def beyond(experiment: Experiment, base: Experiment) -> list[str]:
     return [setting for setting in experiment.settings if experiment.of or setting not in base.settings]
 
 
-def figures_table(experiments: list[Experiment]) -> str:
-    "A row for each experiment: what it cost, and its figures, or dashes where it has not been made."
+def metrics_table(experiments: list[Experiment]) -> str:
+    "A row for each experiment: what it cost, and its scores, or dashes where it has not been made."
     from deoldify_lite.evaluate.tables import markdown_table
     from deoldify_lite.metrics.info import as_text
 
     rows = []
     for experiment in experiments:
-        figures = experiment.figures
-        presentations, seconds = cost(experiment) if figures else (None, None)
-        spent = [f"{presentations:,}", f"{seconds / 60:.0f}"] if figures else ["-", "-"]
-        rows.append([experiment.name, *spent, *(as_text(k, figures.get(k, {}).get("value")) for k in FIGURES)])
-    return markdown_table(rows, FIGURES, "samples_seen", "minutes")
+        scores = experiment.scores
+        samples, seconds = cost(experiment) if scores else (None, None)
+        spent = [f"{samples:,}", f"{seconds / 60:.0f}"] if scores else ["-", "-"]
+        rows.append([experiment.name, *spent, *(as_text(k, scores.get(k, {}).get("value")) for k in METRICS)])
+    return markdown_table(rows, METRICS, "samples_seen", "minutes")
 
 
 if __name__ == "__main__":
