@@ -33,7 +33,7 @@ def nogan(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="lite, resnet34, artistic, stable, video, finetune, smoke; by default the run folder's, else lite."
+            help="lite, resnet34, projected, finetune, artistic, stable, video, smoke; else the run folder's, or lite."
         ),
     ] = None,
     init_from: Annotated[

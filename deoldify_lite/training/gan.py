@@ -168,6 +168,11 @@ class TakeTurns(Callback):
     order = 52
     run_valid = False
 
+    def before_fit(self):
+        model = self.learn.model
+        if not hasattr(self.learn, "checkpoint") and model.turns.generator_steps >= self.dls.train.steps:
+            model.turns.restart()  # another fit by hand, after one that ended
+
     def before_batch(self):
         self.learn.model.take_turns()
 

@@ -27,3 +27,7 @@ class Turns:
         self.critic_steps += 1
         if loss < self.threshold or self.critic_steps >= self.max_critic_steps:
             self.critic_trains, self.critic_steps = False, 0
+
+    def restart(self) -> None:
+        "Begin again with the critic's turn."
+        self.critic_trains, self.critic_steps, self.generator_steps, self.all_steps = True, 0, 0, 0

@@ -123,6 +123,14 @@ def test_3_the_critics_rate_is_the_factor_times_the_generators(learn, run):
     assert all(critic == pytest.approx(5 * generator) for generator, critic in seen)
 
 
+def test_a_second_fit_by_hand_trains_again(learn):
+    learn.fit(1)
+    before = snapshot(learn.model.critic)
+    learn.fit(1)
+    assert moved(before, learn.model.critic)
+    assert learn.model.turns.generator_steps == learn.dls.train.steps
+
+
 def test_4_the_critic_keeps_its_turn_until_it_is_good_enough_but_not_for_ever():
     turns = Turns(threshold=0.65, max_critic_steps=3)
     turns.after_step(0.7)
