@@ -10,7 +10,7 @@ The public names load on first use: importing the package costs neither torch no
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 # A placeholder until this is published; `python tools/set_repository.py ADDRESS` changes it in all that uses it.
 REPOSITORY = "https://github.com/deoldify-lite/deoldify_lite"
 

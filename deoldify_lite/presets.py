@@ -192,7 +192,7 @@ PRESETS = tuple(_presets())
 
 
 def preset(name: str) -> Schedule:
-    """A schedule by name: lite, resnet34, projected and finetune (from lite), artistic, stable and video (DeOldify's), smoke.
+    """A schedule by name: lite, resnet34, projected, finetune, smoke, and artistic, stable, video, which are DeOldify's.
 
     Raises:
         ValueError: no such preset.
