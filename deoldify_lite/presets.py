@@ -192,7 +192,7 @@ PRESETS = tuple(_presets())
 
 
 def preset(name: str) -> Schedule:
-    """A schedule by name: lite, resnet34, projected, finetune, smoke, and artistic, stable, video, which are DeOldify's.
+    """A schedule by name: lite, resnet34, projected, finetune, smoke, or DeOldify's artistic, stable and video.
 
     Raises:
         ValueError: no such preset.
