@@ -35,6 +35,7 @@ from .results import BenchmarkFailed, Result
 
 WINDOW = 5  # frames in the mean that ours is compared with, as HAVC's "stabilizer" takes them
 APART = (1, 2, 4)  # frames between two whose colour distributions are compared
+LEAST_COUNTING = 0.2  # of a frame's pixels; across a cut flow is consistent only by chance
 COMPARED = 5  # every so many-th frame is compared with its true colours
 PAN_SIZE, PAN_STEP = (320, 240), 2  # pixels; whole ones, so that the luma itself moves without a change
 STRIP_HEIGHT, STRIP_FRAMES = 150, 8
@@ -199,10 +200,13 @@ def _tensor(rgb: np.ndarray) -> torch.Tensor:
 def warping_error(frames: Sequence[np.ndarray], flows: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """E_warp (Lai et al. 2018, arXiv:1808.00449): mean squared change of RGB in [0, 1] along the motion.
 
-    `flows`: of each pair of neighbours, flow (H, W, 2) to the next, and where it counts, (H, W) bool.
+    `flows`: of each pair of neighbours, flow (H, W, 2) to the next, and where it counts, (H, W) bool. Pairs of which
+    hardly anything counts are cuts, and left out.
     """
     errors = []
     for (this, following), (flow, counts) in zip(itertools.pairwise(frames), flows, strict=True):
+        if counts.mean() < LEAST_COUNTING:
+            continue
         moved = warp(following.astype(np.float32) / 255, flow)
         difference = ((this.astype(np.float32) / 255 - moved) ** 2).mean(-1)
         errors.append(float(difference[counts].mean()))

@@ -1,6 +1,7 @@
 """Containers and codecs of results: which there are, and what each can hold."""
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,10 @@ OPTIONS = {
     "libsvtav1": {"preset": "8", "svtav1-params": "lp=2"},
     "libvpx-vp9": {"b": "0", "row-mt": "1", "cpu-used": "4", "deadline": "good"},
 }
+MOST_REORDERING = 60  # seconds between decoding a frame and showing it
+
+os.environ.setdefault("SVT_LOG", "1")  # errors only
+
 # Frames that are reordered are decoded at times before zero. FFmpeg would make all times later in return.
 KEEP_TIMES = {"avoid_negative_ts": "disabled"}
 
@@ -109,8 +114,8 @@ def _check_encoder(plan: Plan, video: Video) -> None:
         stream = add_video_stream(container, plan, video)
         frame = av.VideoFrame(video.width, video.height, plan.pixel_format)
         frame.pts, frame.time_base = 0, video.time_base
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        container.mux(encode(stream, frame))
+        container.mux(encode(stream, None))
 
     if error := _trial(plan.format, write):
         if "does not support" in error:
@@ -130,6 +135,17 @@ def add_video_stream(container: av.container.OutputContainer, plan: Plan, video:
     context.colorspace, context.color_range = video.colorspace, video.color_range
     context.color_primaries, context.color_trc = video.color_primaries, video.color_trc
     return stream
+
+
+def encode(stream: av.video.stream.VideoStream, frame: av.VideoFrame | None) -> list[av.Packet]:
+    "The packets that a frame, or the end, brings out of the encoder."
+    packets = stream.encode(frame)
+    for packet in packets:
+        # x265 leaves decoding times unset when it ends after a frame or two, which are in order.
+        early = (packet.pts - packet.dts) * packet.time_base
+        if not 0 <= early <= MOST_REORDERING:
+            packet.dts = packet.pts
+    return packets
 
 
 def _look_at_streams(plan: Plan, video: Video, suffix: str) -> None:

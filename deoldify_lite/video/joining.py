@@ -95,9 +95,14 @@ def _others(
     streams = [original.streams[index] for index in copies if original.streams[index].type != "attachment"]
     if not streams:
         return
+    latest: dict[int, int] = {}
     for number, packet in enumerate(_readable(original, streams)):
         if packet.dts is None and packet.pts is None:
             continue
+        if packet.stream.type == "audio" and packet.dts is not None:
+            if packet.dts <= latest.get(packet.stream_index, packet.dts - 1):
+                continue  # after damage, clocks may run twice, which no muxer takes
+            latest[packet.stream_index] = packet.dts
         moved = round(shift / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - moved
         packet.dts = None if packet.dts is None else packet.dts - moved

@@ -10,7 +10,7 @@ from typing import Any
 import av
 
 from ..files import remove_leftovers, write_atomically
-from .containers import KEEP_TIMES, Plan, add_video_stream
+from .containers import KEEP_TIMES, Plan, add_video_stream, encode
 from .errors import BadVideo
 from .reading import Video
 
@@ -118,14 +118,14 @@ class PartWriter:
         if self.container is None:
             self.container = av.open(str(self.unfinished), "w", format="nut", container_options=KEEP_TIMES)
             self.stream = add_video_stream(self.container, self.plan, self.video)
-        self.container.mux(self.stream.encode(frame))
+        self.container.mux(encode(self.stream, frame))
         self.end += 1
 
     def finish(self) -> None:
         "Close the part, bring it to the disk, and give it its name."
         if self.container is None:
             return
-        self.container.mux(self.stream.encode(None))
+        self.container.mux(encode(self.stream, None))
         self.container.close()
         with self.unfinished.open("rb+") as file:
             os.fsync(file.fileno())

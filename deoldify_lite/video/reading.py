@@ -128,9 +128,8 @@ def _look_at_frames(container: av.container.InputContainer, stream: av.video.str
             for number, frame in enumerate(container.decode(stream)):
                 if number == PROBED:
                     break
-                if not video.width * video.height:
+                if not seen:  # a header may be wrong
                     video.width, video.height = frame.width, frame.height
-                if not seen:
                     video.matrix, video.turns = _orientation(frame)
                     _note_colours(with_luma_plane(frame), video)
                 seen += 1
