@@ -56,7 +56,9 @@ def _presets() -> dict[str, Schedule]:
             GeneratorStage("96", 96, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.75),
             GeneratorStage("128", 128, 16, 3e-4, 3e-5, pct_start=0.1, epochs=1.5, window=0.5),
             # Colourful pixels count for more, so that saturation needs less calibration in the end.
-            GeneratorStage("128-vivid", 128, 16, 1e-4, 1e-5, pct_start=0.1, epochs=0.34, window=0.5, chroma_weight=5.0),
+            GeneratorStage(
+                "128-chroma", 128, 16, 1e-4, 1e-5, pct_start=0.1, epochs=0.34, window=0.5, chroma_weight=5.0
+            ),
         ),
         critic_stages=(CriticStage("96", 96, 32, 5e-4, epochs=4.0),),
         gan=Gan(

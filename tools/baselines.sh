@@ -53,7 +53,7 @@ evaluate() { # exits with 1 where a photo had to be left out
 }
 evaluate --weights "$@" --render-factor 4 --out runs/comparison/equal
 set -- "$@" lite=lite
-before=runs/lite/generator/6-128-vivid/weights.safetensors # where that was trained here
+before=runs/lite/generator/6-128-chroma/weights.safetensors # where that was trained here
 if [ -f "$before" ]; then
     evaluate --weights "lite, before the GAN phase=$before" lite --out runs/comparison/lite
 else
