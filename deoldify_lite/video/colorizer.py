@@ -26,8 +26,8 @@ from .planes import display_size, luma_of, pick_format, put_chroma, small_luma, 
 from .shots import mark_shots
 from .smoothing import smooth
 
-WINDOW = 48  # frames that are smoothed at once
-OVERLAP = 24  # frames before and after them that count as well
+WINDOW = 32  # frames that are smoothed at once
+OVERLAP = 16  # frames before and after them that count as well
 DUST = 24  # levels of normalised luma by which it differs from the frames around; less is grain, or blur
 HELD_BYTES = 400_000_000  # of luma planes that wait for their window, at most
 EVERY_FORMAT = tuple(f"yuv{c}p{d}" for c in (420, 422, 444) for d in ("", "9le", "10le", "12le", "14le", "16le"))

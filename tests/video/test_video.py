@@ -19,8 +19,6 @@ from deoldify_lite.video import parts
 from helpers.clips import decode, pan, payloads, planes, write_clip
 from helpers.scripts import start_script
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def flags(weights) -> list[str]:
