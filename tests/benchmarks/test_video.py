@@ -13,8 +13,6 @@ from benchmarks.run import benchmark
 from deoldify_lite.cli.common import Command
 from helpers.clips import decode, pan, write_clip
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def grey(luma: np.ndarray) -> np.ndarray:
     return np.repeat(np.rint(luma * 255).astype(np.uint8)[..., None], 3, 2)
