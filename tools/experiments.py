@@ -136,23 +136,23 @@ def trained(experiment: Experiment, photos: Path, device: str) -> Path:
 
 
 def remade(experiment: Experiment, device: str) -> Path:
-    "Weights of a stage of the run that the experiment is of, or of its newest GAN phase finished otherwise."
+    "Weights of a stage of the run that the experiment is of, or of its newest GAN phase, postprocessed otherwise."
     import torch
 
     from deoldify_lite.modeling.weights import save_weights
-    from deoldify_lite.training.nogan import finished
+    from deoldify_lite.training.nogan import postprocessed
     from deoldify_lite.training.run import open_run
 
     if "stage" in experiment.changes:
         return experiment.of / experiment.changes["stage"] / "weights.safetensors"
-    done = finished(open_run(experiment.of, changes=experiment.settings, device=device))
+    done = postprocessed(open_run(experiment.of, changes=experiment.settings, device=device))
     weights = experiment.folder / "generator.safetensors"
     save_weights(None, weights, config=done.config, state=done.state, dtype=torch.float16)
     return weights
 
 
 def cost(experiment: Experiment) -> tuple[int, float]:
-    """Presentations of photos, and seconds, of all stages that made it.
+    """Samples seen, and seconds, of all stages that made it.
 
     Seconds by the speeds that a stage recorded, but for those below a fifth of the usual: clocks go on while a training
     is paused.
