@@ -15,7 +15,7 @@ extras = {
     "export": ["onnx", "onnxscript", "onnxruntime"],
     "faces": ["av", "opencv-python-headless<5"],
     # Plain scenedetect would bring an OpenCV with windows, of another version.
-    "video": ["av>=18", "scenedetect-headless>=0.7", "opencv-python-headless<5"],
+    "video": ["av>=17", "scenedetect-headless>=0.7", "opencv-python-headless<5"],
     "notebooks": ["jupyterlab", "ipywidgets", "nbclient", "ipykernel", "tensorboard"],
     "distributed": ["accelerate"],
     "ray": ["ray[data]"],
