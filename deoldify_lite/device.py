@@ -2,8 +2,10 @@
 
 import ctypes
 import os
+import platform
 import sys
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import torch
 
@@ -42,14 +44,27 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 arithmetic is faster than float32 on `device`.
 
-    On a CPU that takes AMX or AVX512-BF16 instructions; elsewhere bfloat16 is emulated and several times slower.
+    On a CPU that takes AMX, or AVX512-BF16 on an AMD processor (Zen 4 and later): with Intel's AVX512-BF16 convolutions
+    run at half the speed of float32 (docs/speed.md). Elsewhere bfloat16 is emulated and several times slower.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type == "cpu":
-        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-        return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+        has_amx, has_avx512_bf16 = (
+            getattr(torch.cpu, probe, bool)() for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        )
+        return has_amx or (has_avx512_bf16 and is_amd())
     return False
+
+
+def is_amd() -> bool:
+    "Whether the processor is AMD's, as Linux and Windows say it; False elsewhere."
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            about = file.read(1000)  # the vendor is in the second line
+    except OSError:
+        about = platform.processor()
+    return "AuthenticAMD" in about
 
 
 def pick_precision(device: torch.device, name: str = "auto") -> torch.dtype:
@@ -71,7 +86,7 @@ def about_precision(device: torch.device, name: str = "auto") -> str:
         return "as asked for"
     if has_fast_bfloat16(device):
         return "which is fast here"
-    lack = ", which has neither AMX nor AVX512-BF16" if device.type == "cpu" else ""
+    lack = ", which has neither AMX nor AMD's AVX512-BF16" if device.type == "cpu" else ""
     return f"bfloat16 would not be faster on this {device.type}{lack}"
 
 

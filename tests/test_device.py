@@ -34,3 +34,13 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(device, "_tuned", False)
     monkeypatch.setattr(device.ctypes, "CDLL", lambda name: SimpleNamespace())
     device.tune_allocator()
+
+
+@pytest.mark.parametrize("vendor", ["AuthenticAMD", "GenuineIntel"])
+def test_the_vendor_of_the_processor(vendor, tmp_path, monkeypatch):
+    file = tmp_path / "cpuinfo"
+    monkeypatch.setattr(device, "Path", lambda name: file)
+    monkeypatch.setattr(device.platform, "processor", lambda: f"Family 25, {vendor}")
+    assert device.is_amd() == (vendor == "AuthenticAMD"), "no such file, as on Windows"
+    file.write_text("processor: 0\nvendor_id: AuthenticAMD\n")
+    assert device.is_amd()

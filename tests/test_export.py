@@ -92,6 +92,18 @@ def test_answers_as_torch_at_every_size(tiny, tiny_file, shape):
 
 @needs_onnx
 @pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["resnet18", "tf_efficientnet_lite0"])
+def test_repeated_borders_at_every_size(encoder, tmp_path):
+    """EfficientNet-Lite pads even and odd sides differently."""
+    torch.manual_seed(0)
+    generator = colorful(build_generator("lite", encoder, padding="replicate"))
+    assert max(export_onnx(generator, tmp_path / "lite.onnx").values()) < 1e-4
+    for shape in [(1, 64, 96), (2, 33, 31), (1, 34, 63), (1, 17, 250), (1, 1, 1)]:
+        assert compare(tmp_path / "lite.onnx", generator, shape) < 1e-4
+
+
+@needs_onnx
+@pytest.mark.slow
 def test_deoldifys_generators_too(tmp_path):
     """They paint RGB, of which the file gives the chroma. No weights needed: any will do to compare."""
     torch.manual_seed(0)

@@ -71,11 +71,29 @@ class _OnnxSameConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
         height, width = ((side - 1) // stride + 1 for side, stride in zip(x.shape[-2:], conv.stride))
-        inputs = [x, conv.weight] + ([] if conv.bias is None else [conv.bias])
         attributes = {"auto_pad": "SAME_UPPER", "group": conv.groups}
+        if conv.padding_mode == "replicate":
+            x, attributes["auto_pad"] = self._repeat_border(x), "VALID"
+        inputs = [x, conv.weight] + ([] if conv.bias is None else [conv.bias])
         attributes |= {"strides": conv.stride, "dilations": conv.dilation, "kernel_shape": conv.kernel_size}
         shape = (x.shape[0], conv.out_channels, height, width)
         return torch.onnx.ops.symbolic("Conv", inputs, attributes, dtype=x.dtype, shape=shape)
+
+    def _repeat_border(self, x: Tensor) -> Tensor:
+        "`x` padded as `SameConv` does, by -side modulo stride, plus what the kernel is larger than the stride."
+        conv, node = self.conv, torch.onnx.ops.symbolic
+        integers = {"dtype": torch.int64, "shape": (2,)}
+        stride, excess = torch.tensor(conv.stride), torch.tensor(conv.kernel_size) - torch.tensor(conv.stride)
+        sides = node("Shape", [x], {"start": 2}, **integers)
+        short = node("Mod", [node("Neg", [sides], **integers), stride], **integers)
+        both = node("Add", [short, excess], **integers)
+        before = node("Div", [both, torch.tensor((2, 2))], **integers)
+        after = node("Sub", [both, before], **integers)
+        margins = node("Concat", [before, after], {"axis": 0}, dtype=torch.int64, shape=(4,))
+        # Without a constant to pad with; of height and width. The shape is not the true one, which nothing needs: the
+        # convolution states its own.
+        inputs = [x, margins, None, torch.tensor((2, 3))]
+        return node("Pad", inputs, {"mode": "edge"}, dtype=x.dtype, shape=x.shape)
 
 
 def export_onnx(

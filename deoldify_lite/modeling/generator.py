@@ -207,7 +207,8 @@ def build_generator(
             that cancels the offset of the encoder's deep features.
 
     Raises:
-        ValueError: no such architecture or encoder, or no such variant of it.
+        ValueError: no such architecture or encoder, or no such variant of it; `replicate` with an encoder of timm whose
+            convolutions pad by themselves.
     """
     if padding not in PADDINGS or blur not in BLURS:
         raise UsageError(f"padding is {' or '.join(PADDINGS)}, blur {' or '.join(BLURS)}: not {padding!r}, {blur!r}")

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
+from ..errors import UsageError
+from .backbones import SameConv
+
 
 class SpectralNorm(nn.Module):
     """Parametrisation that divides a weight by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
@@ -49,9 +52,17 @@ def replicate_borders(module: nn.Module) -> nn.Module:
     """Have every convolution below `module`, in place, repeat the pixels of the border instead of padding with zeros.
 
     Zeros tell a network where the border is, and it learns to predict by place (Islam et al. 2020, arXiv:2001.08248).
+
+    Raises:
+        UsageError: one of them pads by itself, with zeros, as those of timm's TensorFlow networks do.
     """
     for child in module.modules():
         if isinstance(child, nn.Conv2d) and max(child.kernel_size) > 1:
+            if not isinstance(child, SameConv) and type(child).forward is not nn.Conv2d.forward:
+                raise UsageError(
+                    f"padding=replicate does not work with timm's {type(child).__name__}, which always pads with "
+                    "zeros; choose a ResNet, an EfficientNet-Lite or another encoder, or padding=zeros"
+                )
             child.padding_mode = "replicate"
     return module
 

@@ -96,15 +96,24 @@ def test_what_is_no_number_becomes_no_picture(grays, monkeypatch):
         engine.predict(grays[:1])
 
 
-@pytest.mark.parametrize(("fast", "precision"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_bfloat16_where_the_processor_has_instructions_for_it(weights, monkeypatch, fast, precision):
-    for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
-        monkeypatch.setattr(torch.cpu, probe, lambda: fast, raising=False)
+@pytest.mark.parametrize(
+    ("amx", "avx512", "vendor", "fast"),
+    [
+        (True, True, "GenuineIntel", True),
+        (False, True, "AuthenticAMD", True),
+        (False, True, "GenuineIntel", False),  # has the instructions, but is slower with them
+        (False, False, "AuthenticAMD", False),
+    ],
+)
+def test_bfloat16_where_the_processor_is_faster_with_it(weights, monkeypatch, amx, avx512, vendor, fast):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+    monkeypatch.setattr(device, "is_amd", lambda: vendor == "AuthenticAMD")
     assert device.has_fast_bfloat16(torch.device("cpu")) == fast
-    assert Engine(weights, "cpu").precision == precision
+    assert Engine(weights, "cpu").precision == (torch.bfloat16 if fast else torch.float32)
     why = device.about_precision(torch.device("cpu"))
     assert why == (
         "which is fast here"
         if fast
-        else "bfloat16 would not be faster on this cpu, which has neither AMX nor AVX512-BF16"
+        else "bfloat16 would not be faster on this cpu, which has neither AMX nor AMD's AVX512-BF16"
     )

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from deoldify_lite.colorize.engine import lower_precision
 from deoldify_lite.modeling import layers, winograd
 from deoldify_lite.modeling.fold import fold
-from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.generator import PADDINGS, build_generator
 from deoldify_lite.modeling.layers import SelfAttention, attend_by_rows
 from deoldify_lite.modeling.winograd import WinogradConv, use_winograd
 
@@ -46,9 +47,10 @@ def batch_norms(network: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("encoder", ["test_resnet", "resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050"])
-def test_folding_leaves_the_picture_and_takes_the_batch_norms(encoder):
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_folding_leaves_the_picture_and_takes_the_batch_norms(encoder, padding):
     torch.manual_seed(0)
-    generator = trained_like(build_generator("lite", encoder))
+    generator = trained_like(build_generator("lite", encoder, padding=padding))
     before = copy.deepcopy(generator.state_dict())
     folded = fold(generator)
     x = torch.randn(2, 3, 64, 96)
@@ -81,10 +83,11 @@ def test_a_network_whose_layers_run_in_another_order_stays_as_it_is():
     size=st.tuples(st.integers(1, 21), st.integers(1, 21)),
     bias=st.booleans(),
     strip=st.sampled_from([1, 5, 1000]),
+    padding=st.sampled_from(PADDINGS),
 )
-def test_winograd_gives_what_the_convolution_gives(batch, channels, size, bias, strip):
+def test_winograd_gives_what_the_convolution_gives(batch, channels, size, bias, strip, padding):
     torch.manual_seed(0)
-    conv = nn.Conv2d(*channels, 3, padding=1, bias=bias)
+    conv = nn.Conv2d(*channels, 3, padding=1, bias=bias, padding_mode=padding)
     x = torch.randn(batch, channels[0], *size)
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
         patch.setattr(winograd, "FEWEST_TILES", 1)
@@ -104,6 +107,22 @@ def test_winograd_takes_only_what_it_can_do():
     )
     plain = [type(layer) for layer in use_winograd(network)]
     assert plain == [WinogradConv, *[nn.Conv2d] * 6]
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "tf_efficientnet_lite0"])
+def test_a_generator_that_repeats_borders_with_all_of_it(encoder, monkeypatch):
+    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
+    torch.manual_seed(0)
+    generator = trained_like(build_generator("lite", encoder, padding="replicate", blur="bottom_right"))
+    x = torch.randn(1, 3, 67, 96)
+    bring_into_range(generator, x)
+    fast = use_winograd(fold(copy.deepcopy(generator)))
+    rounded = lower_precision(fold(copy.deepcopy(generator)), torch.bfloat16)
+    with torch.inference_mode():
+        exact = generator.chroma(x)
+        assert (fast.chroma(x) - exact).abs().max() < 1e-4
+        assert (rounded.chroma(x) - exact).abs().mean() < 0.1 * exact.std()
+    assert any(isinstance(module, WinogradConv) for module in fast.modules())
 
 
 @pytest.mark.parametrize("architecture", ["deep", "wide"])

@@ -10,8 +10,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deoldify_lite import color
+from deoldify_lite.errors import UsageError
 from deoldify_lite.modeling.critic import Critic
-from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.generator import PADDINGS, build_generator
 from deoldify_lite.modeling.layers import SelfAttention, add_spectral_norm, plain_state
 from helpers.networks import excited
 
@@ -223,3 +224,28 @@ def test_lite_rgb_differs_from_lite_in_its_head_alone():
         out, cbcr = rgb(x), rgb.chroma(x)
     assert out.shape == x.shape and float(out.abs().max()) < 3
     assert torch.equal(cbcr, color.chroma(color.denormalize(out).clamp(0, 1)))
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "tf_efficientnet_lite0"])
+def test_repeated_borders_leave_no_trace_on_a_flat_picture(encoder):
+    "Zeros do: a network can tell by them where the border is."
+    spans = {}
+    for padding in PADDINGS:
+        torch.manual_seed(0)
+        generator = excited(build_generator("lite", encoder, padding=padding))
+        with torch.inference_mode():
+            raw = generator.raw(torch.full((1, 3, 96, 64), 0.3))
+        spans[padding] = float((raw.amax((2, 3)) - raw.amin((2, 3))).max() / raw.abs().max())
+    assert spans["replicate"] < 1e-4 < 1e-2 < spans["zeros"]
+
+
+def test_an_encoder_that_pads_by_itself_is_refused():
+    with pytest.raises(UsageError, match="Conv2dSame, which always pads with zeros"):
+        build_generator("lite", "tf_mobilenetv3_small_minimal_100", padding="replicate")
+
+
+@pytest.mark.parametrize("option", [{"padding": "replicate"}, {"blur": "bottom_right"}, {"attention": False}])
+@pytest.mark.parametrize("architecture", ["deep", "wide"])
+def test_deoldifys_networks_have_no_options(architecture, option):
+    with pytest.raises(UsageError, match="as DeOldify published it"):
+        build_generator(architecture, **option)

@@ -159,3 +159,21 @@ def test_pretrained_weights_that_cannot_be_had(tmp_path, monkeypatch):
     network = load_features("alexnet")
     assert torch.equal(network[0].weight, state["0.weight"].half().float())
     assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_files_say_how_borders_are_padded(tmp_path):
+    """... and those from before there was a choice, which say nothing, have zeros."""
+    torch.manual_seed(0)
+    options = {"padding": "replicate", "blur": "bottom_right"}
+    generator = build_generator("lite", "test_resnet", **options).eval()
+    save_weights(generator, tmp_path / "new.safetensors")
+    loaded = load_generator(tmp_path / "new.safetensors")
+    assert read_safetensors(tmp_path / "new.safetensors")[0].items() >= options.items()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(loaded.chroma(x), generator.chroma(x))
+    old = {"architecture": "lite", "encoder": "test_resnet"}
+    save_weights(generator, tmp_path / "old.safetensors", config=old)
+    loaded = load_generator(tmp_path / "old.safetensors")
+    assert loaded.config == old
+    assert {module.padding_mode for module in loaded.modules() if hasattr(module, "padding_mode")} == {"zeros"}
