@@ -5,6 +5,7 @@
 """
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -238,6 +239,17 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if type(value) is not kind:
         raise UsageError(f"{where} must be {kind.__name__}, not {value!r}")
     return value
+
+
+def parse_changes(changes: Sequence[str], example: str) -> dict[str, str]:
+    """Texts `FIELD=VALUE`, as `--set` takes them, as `Schedule.override` does.
+
+    Raises:
+        UsageError: one without `=`; the message has the `example`.
+    """
+    if wrong := [change for change in changes if "=" not in change]:
+        raise UsageError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance {example}")
+    return dict(change.split("=", 1) for change in changes)
 
 
 def changed(node: Any, path: list[str], value: str, where: str) -> Any:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from ..errors import UsageError
 from .common import (
     CheckpointSeconds,
     Device,
@@ -48,13 +47,13 @@ def pix2pix(
 
     from ..baselines import configs
     from ..baselines.run import open_baseline, train
+    from ..schedule import parse_changes
 
-    if wrong := [change for change in set_ or () if "=" not in change]:
-        raise UsageError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance pixel=l2")
+    changes = parse_changes(set_ or (), "pixel=l2")
     chosen = configs.config(config)
     chosen = chosen.sized(size) if size else chosen
     chosen = replace(chosen, samples_seen=samples_seen or 0)
-    chosen = chosen.override(dict(change.split("=", 1) for change in set_ or ()))
+    chosen = chosen.override(changes)
     if show:
         typer.echo(configs.describe(chosen))
         return

@@ -14,7 +14,7 @@ from ..device import pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
 from ..files import write_atomically
 from ..presets import preset
-from ..schedule import Augment, Schedule
+from ..schedule import Augment, Schedule, parse_changes
 from ..sources import NoPhotos, list_sources, spread
 from . import distributed
 from .data import Pack, Split, pack
@@ -183,9 +183,7 @@ def open_run(
             )
     else:
         schedule = preset(preset_name or "lite")
-    if wrong := [change for change in changes if "=" not in change]:
-        raise UsageError(f"--set {wrong[0]!r}: write FIELD=VALUE, for instance gan.lr=2e-5")
-    fields = dict(change.split("=", 1) for change in changes)
+    fields = parse_changes(changes, "gan.lr=2e-5")
     init_from = fields.pop("networks.init_from", init_from)
     schedule = schedule.override(fields)
     if init_from:
