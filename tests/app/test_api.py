@@ -12,6 +12,7 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -134,14 +135,15 @@ def test_20_at_once_none_mixed_up_and_memory_flat(server):
 
     memory = []
     with ThreadPoolExecutor(20) as pool:
-        for _ in range(3):
+        for _ in range(6):
             results = list(pool.map(one, photos))
             memory.append(server.memory())
     for number, result in enumerate(results):
         distances = [np.abs(luma(result) - np.asarray(photo)).max() for photo in photos]
         assert np.argmin(distances) == number and distances[number] <= 1
         assert np.ptp(np.asarray(result).astype(int), axis=-1).mean() > 2
-    assert memory[-1] - memory[0] < 40, memory
+    # The allocator's share goes up and down by some 30 MB; a megabyte left behind by each photo would make 60.
+    assert median(memory[3:]) - median(memory[:3]) < 60, memory
 
 
 @pytest.mark.slow
