@@ -15,6 +15,7 @@ from ..modeling.projected_critic import ProjectedCritic
 from ..modeling.weights import load_generator, load_strictly, read_safetensors
 from ..schedule import Networks
 from .distillation import load_distilled_encoder
+from .precision import keep_depthwise_float32
 from .run import Run
 
 
@@ -66,6 +67,7 @@ def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
         load_pretrained_encoder(generator.encoder, name, run.encoder_weights)
     for part in generator.spectral:
         add_spectral_norm(part)
+    keep_depthwise_float32(generator)
     return generator.to(run.device, memory_format=torch.channels_last)
 
 
