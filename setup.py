@@ -48,6 +48,7 @@ setup(
         "safetensors",
         "tqdm",
         "numpy",
+        "scipy",
         "pyyaml",
         "matplotlib",
         "torchmetrics",

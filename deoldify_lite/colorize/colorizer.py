@@ -16,10 +16,11 @@ from ..photo import (
     photo_from_image,
     save_photo,
     takes_ycbcr,
-    to_8bit,
 )
 from .engine import Engine
 from .folder import Result, single_job
+from .hints import Hints, read_hints
+from .prepared import PreparedPhoto, as_image
 
 
 class Colorizer:
@@ -71,22 +72,42 @@ class Colorizer:
             raise UsageError("render_factor must be at least 2")
         return render_factor
 
-    def colorize(self, image: Image.Image, strength: float = 1.0, *, render_factor: int | None = None) -> Image.Image:
+    def colorize(
+        self, image: Image.Image, strength: float = 1.0, *, render_factor: int | None = None, hints: Hints = ()
+    ) -> Image.Image:
         """The image in colour: RGB, or RGBA if it had transparency; upright, same size, 8 bit a channel.
 
         Args:
             image: of any mode; colours that it has are replaced.
             strength: factor of the chroma: 0 gives a grayscale image, 1 the colours as predicted.
             render_factor: None for the default of this colorizer.
+            hints: colours for places, `[(x, y, "#a01818"), ...]`: pixels of the upright image, and a colour as CSS has
+                it or as RGB from 0 to 255. Only its hue and saturation count; luma stays the photo's. The colour
+                spreads over the thing that it lies on. A gray keeps a place gray.
 
         Raises:
             BadPhoto: the image has no pixels, or the network's output is not finite.
+            BadHints: a hint outside of the image, or with an unknown colour.
         """
         photo = photo_from_image(image)
-        colors = Image.fromarray(to_8bit(self.colorize_photo(photo, strength, render_factor=render_factor)))
-        if photo.alpha is not None:
-            colors.putalpha(Image.fromarray(to_8bit(photo.alpha)))
-        return colors
+        pixels = self.colorize_photo(photo, strength, render_factor=render_factor, hints=hints)
+        return as_image(pixels, photo)
+
+    def prepare(self, image: Image.Image | Photo, *, render_factor: int | None = None) -> PreparedPhoto:
+        """The photo with the network's prediction, to try hints on: each try takes a fraction of a second.
+
+        Args:
+            image: as for `colorize`, or what `open_photo` gives.
+
+        Raises:
+            BadPhoto: as `colorize`.
+            UsageError: this colorizer works as DeOldify does, without hints.
+        """
+        if not self.engine.takes_hints:
+            raise UsageError("hints need the usual way of colorizing, not DeOldify's")
+        photo = image if isinstance(image, Photo) else photo_from_image(image)
+        model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
+        return PreparedPhoto(self.engine, photo, model_input, *self.engine.predict_with_features(model_input))
 
     def colorize_file(
         self,
@@ -96,6 +117,7 @@ class Colorizer:
         render_factor: int | None = None,
         strength: float = 1.0,
         max_pixels: int = MAX_PIXELS,
+        hints: Hints | str | Path = (),
     ) -> Result:
         """Colorize a file, and write the result atomically with the metadata of the original.
 
@@ -105,6 +127,7 @@ class Colorizer:
             target: a file, whose extension names the format; or a folder, for the same name and format there.
             render_factor, strength: as in `colorize`.
             max_pixels: larger photos are refused before they are decoded.
+            hints: as in `colorize`, or a JSON file of them (`colorize.hints`).
 
         Returns:
             Where the result is, its size, the seconds that it took, and notes on what the format could not hold.
@@ -112,26 +135,39 @@ class Colorizer:
         Raises:
             BadPhoto: not a photo, damaged, too large, or too large for the target's format.
             BadRequest: no format has this extension, or the target is the original.
+            BadHints: as `colorize`, or the file of hints cannot be used.
             OSError: the result cannot be written.
         """
         started = time.monotonic()
         job = single_job(Path(source), Path(target))
         try:
             photo = open_photo(job.input, max_pixels, keep_source=self.engine.needs_source)
+            if isinstance(hints, str | Path):
+                hints, notes = read_hints(Path(hints), photo.size)
+                photo.notes.extend(notes)
             for_jpeg = takes_ycbcr(job.output)
-            pixels = self.colorize_photo(photo, strength, render_factor=render_factor, for_jpeg=for_jpeg)
+            pixels = self.colorize_photo(photo, strength, render_factor=render_factor, for_jpeg=for_jpeg, hints=hints)
             save_photo(pixels, photo, job.output)
         except BadPhoto as error:
             raise BadPhoto(f"{job.input}: {error}") from error
         return Result.done(job, photo, started)
 
     def colorize_photo(
-        self, photo: Photo, strength: float = 1.0, *, render_factor: int | None = None, for_jpeg: bool = False
+        self,
+        photo: Photo,
+        strength: float = 1.0,
+        *,
+        render_factor: int | None = None,
+        for_jpeg: bool = False,
+        hints: Hints = (),
     ) -> ColorPixels:
         """Colour pixels (H, W, 3) of a photo, in its own depth, for `save_photo`.
 
         `for_jpeg`: possibly as a YCbCr image instead, which is faster to save as JPEG.
         """
+        if hints := list(hints):
+            prepared = self.prepare(photo, render_factor=render_factor)
+            return prepared.pixels(hints, strength, for_jpeg=for_jpeg)
         model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
         (prediction,) = self.engine.predict([model_input])
         return self.engine.merge(photo, prediction, strength, for_jpeg)

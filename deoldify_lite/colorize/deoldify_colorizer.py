@@ -22,6 +22,7 @@ class DeOldifyEngine(Engine):
     "Runs a generator as DeOldify does."
 
     needs_source = True
+    takes_hints = False
 
     def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
         "The photo as the network's input (mode L): resized to a square, whatever its shape."

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .. import color
 from ..device import pick_device, pick_precision, tune_allocator
 from ..modeling.fold import fold
+from ..modeling.generator import Lite
 from ..modeling.layers import attend_by_rows
 from ..modeling.weights import load_generator
 from ..modeling.winograd import use_winograd
@@ -35,6 +36,7 @@ class Engine:
     """
 
     needs_source = False  # whether `preprocess` needs `Photo.source`
+    takes_hints = True  # whether a prediction is chroma, which hints change
 
     def __init__(self, weights: str | Path = "lite", device: str = "auto", precision: str = "auto"):
         self.device = pick_device(device)
@@ -61,6 +63,22 @@ class Engine:
         """
         return list(self.predict_chroma(self.to_luma(inputs)).cpu().numpy())
 
+    def predict_with_features(self, model_input: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+        """As `predict` for one input, and the features (C, h, w) that it is made of, which say what belongs together.
+
+        None in their place if the generator has none to offer, as those of DeOldify.
+
+        Raises:
+            BadPhoto: the network's output is not finite.
+        """
+        if not isinstance(self.generator, Lite):
+            return self.predict([model_input])[0], None
+        x = self._input(self.to_luma([model_input]))
+        with torch.inference_mode():
+            features = self.generator.decode(x)
+            chroma = self._finite(self.generator.bounded(self.generator.head(features, x)))
+        return chroma[0].cpu().numpy(), features[0].float().cpu().numpy()
+
     def merge(self, photo: Photo, prediction: np.ndarray, strength: float = 1.0, for_jpeg: bool = False) -> ColorPixels:
         """Colour pixels of the photo: its luma with the predicted chroma times `strength`.
 
@@ -83,15 +101,17 @@ class Engine:
         Raises:
             BadPhoto: the network's output is not finite.
         """
-        chroma = self.generator.chroma(self._input(luma)).float()
-        if not torch.isfinite(chroma).all():
-            raise BadPhoto(f"the network's output is not finite in {self.precision}; try --precision float32")
-        return chroma
+        return self._finite(self.generator.chroma(self._input(luma)).float())
 
     @torch.inference_mode()
     def predict_rgb(self, luma: Tensor) -> Tensor:
         "Luma (N, 1, H, W) in [0, 1] to RGB (N, 3, H, W), float32 in [0, 1], the network's own luma included."
         return color.denormalize(self.generator(self._input(luma)).float()).clamp(0, 1)
+
+    def _finite(self, chroma: Tensor) -> Tensor:
+        if not torch.isfinite(chroma).all():
+            raise BadPhoto(f"the network's output is not finite in {self.precision}; try --precision float32")
+        return chroma
 
     def _input(self, luma: Tensor) -> Tensor:
         x = color.normalize(luma.to(self.device).expand(-1, 3, -1, -1))

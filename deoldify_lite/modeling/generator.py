@@ -75,14 +75,23 @@ class Lite(nn.Module):
         "The parts that train under spectral norm: all of the decoder but its head, whose scale is the colours'."
         return list(self.layers[1:-1])
 
-    def raw(self, x: Tensor) -> Tensor:
-        "What the head makes of a normalised grayscale picture (N, 3, H, W): (N, outputs, H, W)."
-        _, bn, relu, middle, *blocks, shuffle, _, head = self.layers
+    def decode(self, x: Tensor) -> Tensor:
+        "A normalised grayscale picture (N, 3, H, W) -> the decoder's last features, at half its size."
+        _, bn, relu, middle, *blocks, _, _, _ = self.layers
         *skips, h = self.encoder(x)
         h = middle(relu(bn(h)))
         for block, skip in zip(blocks, reversed(skips)):
             h = block(h, skip)
-        return fit_size(head(shuffle(h)), x, "bilinear").float()
+        return h
+
+    def head(self, features: Tensor, x: Tensor) -> Tensor:
+        "The decoder's last features -> what `raw` gives for the picture `x`."
+        *_, shuffle, _, last = self.layers
+        return fit_size(last(shuffle(features)), x, "bilinear").float()
+
+    def raw(self, x: Tensor) -> Tensor:
+        "What the head makes of a normalised grayscale picture (N, 3, H, W): (N, outputs, H, W)."
+        return self.head(self.decode(x), x)
 
     def bounded(self, raw: Tensor) -> Tensor:
         "What the head makes -> Cb and Cr, in (-0.5, 0.5)."
@@ -112,9 +121,9 @@ class LiteRGB(Lite):
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.raw(x)) * 6 - 3
 
-    def chroma(self, x: Tensor) -> Tensor:
-        "Cb and Cr (N, 2, H, W) of the predicted picture."
-        return color.chroma(color.denormalize(self(x)).clamp(0, 1))
+    def bounded(self, raw: Tensor) -> Tensor:
+        "What the head makes -> Cb and Cr of the predicted picture."
+        return color.chroma(color.denormalize(torch.sigmoid(raw) * 6 - 3).clamp(0, 1))
 
 
 class DeOldify(nn.Module):

@@ -1,0 +1,112 @@
+"""A photo that went through the network: it takes hints, as often as one likes, without the network running again."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ..photo import ColorPixels, Photo, to_8bit
+from .hints import Hints, check_hints, pixel_at, wanted_chroma
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .spreading import Spreading
+
+AROUND = 1  # a hint's colour is for the mean luma of so many pixels of the network's input in each direction
+
+
+class PreparedPhoto:
+    """A photo with what the network predicts for it, made by `Colorizer.prepare`. Safe to share between threads.
+
+        prepared = colorizer.prepare(image)
+        prepared.colorize()                             # as `Colorizer.colorize` gives it
+        prepared.colorize([(320, 100, "#a01818")])      # with a hint, in a moment
+
+    photo: the photo.
+    luma: (h, w) in [0, 1], what the network saw.
+    prediction: Cb and Cr (2, h, w), float32 in [-0.5, 0.5].
+    features: (C, h', w') of the same picture, by which colours are spread; None for a network that has none to offer.
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        photo: Photo,
+        model_input: Image.Image,
+        prediction: np.ndarray,
+        features: np.ndarray | None = None,
+    ):
+        self.photo, self.prediction, self.features = photo, prediction, features
+        self.luma = np.asarray(model_input, np.float32) / 255
+        self._engine = engine
+
+    def colorize(self, hints: Hints = (), strength: float = 1.0, *, longest_side: int | None = None) -> Image.Image:
+        """The photo in colour: RGB, or RGBA if it had transparency, 8 bit a channel.
+
+        Args:
+            hints, strength: as in `Colorizer.colorize`.
+            longest_side: for a screen, the result's longer side has at most so many pixels. Hints stay in pixels of
+                the whole photo.
+
+        Raises:
+            BadHints: as `check_hints`.
+        """
+        photo = self.photo if longest_side is None else _reduced(self.photo, longest_side)
+        return as_image(self._engine.merge(photo, self.chroma(hints), strength), photo)
+
+    def pixels(self, hints: Hints = (), strength: float = 1.0, *, for_jpeg: bool = False) -> ColorPixels:
+        """Colour pixels (H, W, 3) of the photo, in its own depth, for `save_photo`.
+
+        `for_jpeg`: possibly as a YCbCr image instead, which is faster to save as JPEG.
+        """
+        return self._engine.merge(self.photo, self.chroma(hints), strength, for_jpeg)
+
+    def chroma(self, hints: Hints = ()) -> np.ndarray:
+        """Cb and Cr (2, h, w), float32: the prediction, changed around the hints to what they want.
+
+        Without hints it is `prediction` itself. What was left out of the hints is added to the notes of the photo.
+        """
+        checked, notes = check_hints(hints, self.photo.size)
+        self.photo.notes += [note for note in notes if note not in self.photo.notes]
+        if not checked:
+            return self.prediction
+        places = np.array([(hint.x, hint.y) for hint in checked]) / self.photo.size
+        wanted = np.array([wanted_chroma(hint.color, self.luma_at(place)) for hint, place in zip(checked, places)])
+        return self.apply(places, wanted)
+
+    def apply(self, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """The chroma (2, h, w) with the `wanted` Cb and Cr (K, 2) at `places` (K, 2), and around them where it fits.
+
+        Places are x and y as fractions of width and height, in [0, 1].
+        """
+        predicted = np.array([self.prediction[(slice(None), *pixel_at(p, self.luma.shape))] for p in places])
+        return self.prediction + self._spreading.spread(places, wanted - predicted)
+
+    def luma_at(self, place: np.ndarray) -> float:
+        "The mean luma around a place, x and y as fractions of width and height, in [0, 1]."
+        row, column = pixel_at(place, self.luma.shape)
+        top, left = max(0, row - AROUND), max(0, column - AROUND)
+        return float(self.luma[top : row + AROUND + 1, left : column + AROUND + 1].mean())
+
+    @cached_property
+    def _spreading(self) -> "Spreading":
+        from .spreading import Spreading  # with SciPy, which takes a moment to import
+
+        return Spreading(self.luma, self.features)
+
+
+def as_image(pixels: np.ndarray, photo: Photo) -> Image.Image:
+    "Pixels (H, W, 3) and the photo's transparency as an image of 8 bit a channel: RGB, or RGBA."
+    image = Image.fromarray(to_8bit(pixels))
+    if photo.alpha is not None:
+        image.putalpha(Image.fromarray(to_8bit(photo.alpha)))
+    return image
+
+
+def _reduced(photo: Photo, longest_side: int) -> Photo:
+    "A copy for a screen, 8 bit a channel, without metadata."
+    planes = [None if p is None else Image.fromarray(to_8bit(p)) for p in (photo.luma, photo.alpha)]
+    for image in filter(None, planes):
+        image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS, reducing_gap=3)
+    return Photo(*(None if image is None else np.asarray(image) for image in planes))
