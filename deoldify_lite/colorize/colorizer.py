@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -21,6 +22,11 @@ from .engine import Engine
 from .folder import Result, single_job
 from .hints import Hints, read_hints
 from .prepared import PreparedPhoto, as_image
+
+if TYPE_CHECKING:
+    from .matching import Like, Reference
+
+_PHOTO = (Image.Image, str, Path)  # what a reference is made of
 
 
 class Colorizer:
@@ -73,7 +79,13 @@ class Colorizer:
         return render_factor
 
     def colorize(
-        self, image: Image.Image, strength: float = 1.0, *, render_factor: int | None = None, hints: Hints = ()
+        self,
+        image: Image.Image,
+        strength: float = 1.0,
+        *,
+        render_factor: int | None = None,
+        hints: Hints = (),
+        like: "Like | None" = None,
     ) -> Image.Image:
         """The image in colour: RGB, or RGBA if it had transparency; upright, same size, 8 bit a channel.
 
@@ -84,14 +96,44 @@ class Colorizer:
             hints: colours for places, `[(x, y, "#a01818"), ...]`: pixels of the upright image, and a colour as CSS has
                 it or as RGB from 0 to 255. Only its hue and saturation count; luma stays the photo's. The colour
                 spreads over the thing that it lies on. A gray keeps a place gray.
+            like: a colour photo, or its file: what it shows, too, gets its colours. `reference` reads it once for
+                many calls.
 
         Raises:
             BadPhoto: the image has no pixels, or the network's output is not finite.
             BadHints: a hint outside of the image, or with an unknown colour.
+            BadReference: `like` has no colours or cannot be read.
         """
         photo = photo_from_image(image)
-        pixels = self.colorize_photo(photo, strength, render_factor=render_factor, hints=hints)
+        pixels = self.colorize_photo(photo, strength, render_factor=render_factor, hints=hints, like=like)
         return as_image(pixels, photo)
+
+    def colorize_variants(
+        self, image: Image.Image, n: int = 4, strength: float = 1.0, *, render_factor: int | None = None
+    ) -> list[Image.Image]:
+        """Plausible and different colourings of an image, the likeliest first, which is that of `colorize`.
+
+        Args:
+            n: how many, from 1 to 8. The first of more are the same as those of fewer.
+            image, strength, render_factor: as in `colorize`.
+
+        Raises:
+            UsageError: no such number.
+            BadPhoto: as `colorize`.
+        """
+        prepared = self.prepare(image, render_factor=render_factor)
+        return [prepared.colorize(hints, strength) for hints in prepared.variants(n)]
+
+    def reference(self, photo: Image.Image | str | Path, *, render_factor: int | None = None) -> "Reference":
+        """A colour photo, or its file, to take colours from: for `like`.
+
+        Raises:
+            BadReference: it has no colours or cannot be read.
+        """
+        from .matching import open_reference
+
+        self.check_hints_possible()
+        return open_reference(self.engine, photo, self.valid_render_factor(render_factor))
 
     def prepare(self, image: Image.Image | Photo, *, render_factor: int | None = None) -> PreparedPhoto:
         """The photo with the network's prediction, to try hints on: each try takes a fraction of a second.
@@ -103,8 +145,7 @@ class Colorizer:
             BadPhoto: as `colorize`.
             UsageError: this colorizer works as DeOldify does, without hints.
         """
-        if not self.engine.takes_hints:
-            raise UsageError("hints need the usual way of colorizing, not DeOldify's")
+        self.check_hints_possible()
         photo = image if isinstance(image, Photo) else photo_from_image(image)
         model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
         return PreparedPhoto(self.engine, photo, model_input, *self.engine.predict_with_features(model_input))
@@ -118,6 +159,7 @@ class Colorizer:
         strength: float = 1.0,
         max_pixels: int = MAX_PIXELS,
         hints: Hints | str | Path = (),
+        like: "Like | None" = None,
     ) -> Result:
         """Colorize a file, and write the result atomically with the metadata of the original.
 
@@ -128,6 +170,7 @@ class Colorizer:
             render_factor, strength: as in `colorize`.
             max_pixels: larger photos are refused before they are decoded.
             hints: as in `colorize`, or a JSON file of them (`colorize.hints`).
+            like: as in `colorize`.
 
         Returns:
             Where the result is, its size, the seconds that it took, and notes on what the format could not hold.
@@ -136,6 +179,7 @@ class Colorizer:
             BadPhoto: not a photo, damaged, too large, or too large for the target's format.
             BadRequest: no format has this extension, or the target is the original.
             BadHints: as `colorize`, or the file of hints cannot be used.
+            BadReference: as `colorize`.
             OSError: the result cannot be written.
         """
         started = time.monotonic()
@@ -146,7 +190,9 @@ class Colorizer:
                 hints, notes = read_hints(Path(hints), photo.size)
                 photo.notes.extend(notes)
             for_jpeg = takes_ycbcr(job.output)
-            pixels = self.colorize_photo(photo, strength, render_factor=render_factor, for_jpeg=for_jpeg, hints=hints)
+            pixels = self.colorize_photo(
+                photo, strength, render_factor=render_factor, for_jpeg=for_jpeg, hints=hints, like=like
+            )
             save_photo(pixels, photo, job.output)
         except BadPhoto as error:
             raise BadPhoto(f"{job.input}: {error}") from error
@@ -160,14 +206,27 @@ class Colorizer:
         render_factor: int | None = None,
         for_jpeg: bool = False,
         hints: Hints = (),
+        like: "Like | None" = None,
     ) -> ColorPixels:
         """Colour pixels (H, W, 3) of a photo, in its own depth, for `save_photo`.
 
         `for_jpeg`: possibly as a YCbCr image instead, which is faster to save as JPEG.
         """
-        if hints := list(hints):
+        if (hints := list(hints)) or like is not None:
             prepared = self.prepare(photo, render_factor=render_factor)
+            if like is not None:
+                like = self.reference(like, render_factor=render_factor) if isinstance(like, _PHOTO) else like
+                hints = [*prepared.hints_from(like, hints), *hints]
             return prepared.pixels(hints, strength, for_jpeg=for_jpeg)
         model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
         (prediction,) = self.engine.predict([model_input])
         return self.engine.merge(photo, prediction, strength, for_jpeg)
+
+    def check_hints_possible(self) -> None:
+        """Whether this colorizer takes hints, reference photos, and makes variants.
+
+        Raises:
+            UsageError: it works as DeOldify does.
+        """
+        if not self.engine.takes_hints:
+            raise UsageError("hints, variants and reference photos need the usual way of colorizing, not DeOldify's")

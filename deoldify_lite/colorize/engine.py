@@ -79,6 +79,12 @@ class Engine:
             chroma = self._finite(self.generator.bounded(self.generator.head(features, x)))
         return chroma[0].cpu().numpy(), features[0].float().cpu().numpy()
 
+    @torch.inference_mode()
+    def encode(self, luma: np.ndarray) -> list[np.ndarray]:
+        "What the encoder makes of a luma (H, W) in [0, 1]: feature maps (C, h, w), finest first."
+        features = self.generator.encoder(self._input(torch.from_numpy(luma)[None, None]))
+        return [each[0].float().cpu().numpy() for each in features]
+
     def merge(self, photo: Photo, prediction: np.ndarray, strength: float = 1.0, for_jpeg: bool = False) -> ColorPixels:
         """Colour pixels of the photo: its luma with the predicted chroma times `strength`.
 

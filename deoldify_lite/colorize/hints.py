@@ -79,9 +79,20 @@ def wanted_chroma(color: tuple[int, int, int], luma: float) -> tuple[float, floa
     if red == green == blue:
         return 0.0, 0.0
     cb, cr = ((channel - own) / scale * luma / own for channel, scale in ((blue, CB_SCALE), (red, CR_SCALE)))
-    offsets = [b * cb + r * cr for b, r in CHROMA_TO_RGB]
-    fits = min([1.0, *((1 - luma if offset > 0 else luma) / abs(offset) for offset in offsets if offset)])
+    fits = _fitting(luma, [b * cb + r * cr for b, r in CHROMA_TO_RGB])
     return cb * fits, cr * fits
+
+
+def color_of(luma: float, cb: float, cr: float) -> tuple[int, int, int]:
+    "RGB, 0 to 255, of a luma in [0, 1] with chroma in [-0.5, 0.5], which is reduced where it leaves the gamut."
+    offsets = [b * cb + r * cr for b, r in CHROMA_TO_RGB]
+    fits = _fitting(luma, offsets)
+    return tuple(round(255 * min(1.0, max(0.0, luma + fits * offset))) for offset in offsets)
+
+
+def _fitting(luma: float, offsets: Sequence[float]) -> float:
+    "The fraction of `offsets`, which chroma adds to a luma for red, green and blue, that is in gamut."
+    return min([1.0, *((1 - luma if offset > 0 else luma) / abs(offset) for offset in offsets if offset)])
 
 
 def check_hints(hints: Hints, size: tuple[int, int]) -> tuple[list[Hint], list[str]]:

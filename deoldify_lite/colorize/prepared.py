@@ -7,10 +7,11 @@ import numpy as np
 from PIL import Image
 
 from ..photo import ColorPixels, Photo, to_8bit
-from .hints import Hints, check_hints, pixel_at, wanted_chroma
+from .hints import Hint, Hints, check_hints, color_of, pixel_at, wanted_chroma
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .matching import Reference
     from .spreading import Spreading
 
 AROUND = 1  # a hint's colour is for the mean luma of so many pixels of the network's input in each direction
@@ -23,6 +24,7 @@ class PreparedPhoto:
         prepared.colorize()                             # as `Colorizer.colorize` gives it
         prepared.colorize([(320, 100, "#a01818")])      # with a hint, in a moment
 
+    engine: what it was made by.
     photo: the photo.
     luma: (h, w) in [0, 1], what the network saw.
     prediction: Cb and Cr (2, h, w), float32 in [-0.5, 0.5].
@@ -39,7 +41,7 @@ class PreparedPhoto:
     ):
         self.photo, self.prediction, self.features = photo, prediction, features
         self.luma = np.asarray(model_input, np.float32) / 255
-        self._engine = engine
+        self.engine = engine
 
     def colorize(self, hints: Hints = (), strength: float = 1.0, *, longest_side: int | None = None) -> Image.Image:
         """The photo in colour: RGB, or RGBA if it had transparency, 8 bit a channel.
@@ -53,14 +55,14 @@ class PreparedPhoto:
             BadHints: as `check_hints`.
         """
         photo = self.photo if longest_side is None else _reduced(self.photo, longest_side)
-        return as_image(self._engine.merge(photo, self.chroma(hints), strength), photo)
+        return as_image(self.engine.merge(photo, self.chroma(hints), strength), photo)
 
     def pixels(self, hints: Hints = (), strength: float = 1.0, *, for_jpeg: bool = False) -> ColorPixels:
         """Colour pixels (H, W, 3) of the photo, in its own depth, for `save_photo`.
 
         `for_jpeg`: possibly as a YCbCr image instead, which is faster to save as JPEG.
         """
-        return self._engine.merge(self.photo, self.chroma(hints), strength, for_jpeg)
+        return self.engine.merge(self.photo, self.chroma(hints), strength, for_jpeg)
 
     def chroma(self, hints: Hints = ()) -> np.ndarray:
         """Cb and Cr (2, h, w), float32: the prediction, changed around the hints to what they want.
@@ -80,8 +82,39 @@ class PreparedPhoto:
 
         Places are x and y as fractions of width and height, in [0, 1].
         """
-        predicted = np.array([self.prediction[(slice(None), *pixel_at(p, self.luma.shape))] for p in places])
+        predicted = np.array([self.chroma_at(place) for place in places])
         return self.prediction + self._spreading.spread(places, wanted - predicted)
+
+    def variants(self, n: int = 4, hints: Hints = ()) -> list[list[Hint]]:
+        """Hints for `n` different colourings, the likeliest first, which is that of `hints` alone.
+
+        All keep `hints`. Each is a list for `colorize`, so that one can go on from a variant with further hints.
+
+        Raises:
+            UsageError: `n` is not from 1 to 8.
+            BadHints: as `check_hints`.
+        """
+        from .variants import propose_variants
+
+        return propose_variants(self, n, check_hints(hints, self.photo.size)[0])
+
+    def hints_from(self, reference: "Reference", hints: Hints = ()) -> list[Hint]:
+        """Hints with the colours of a reference photo (`Colorizer.reference`), where it shows what this photo shows.
+
+        They keep away from `hints`, which are not in the list.
+        """
+        from .matching import match_hints
+
+        return match_hints(self, reference, check_hints(hints, self.photo.size)[0])
+
+    def chroma_at(self, place: np.ndarray) -> np.ndarray:
+        "The predicted Cb and Cr (2,) at a place, x and y as fractions of width and height, in [0, 1]."
+        return self.prediction[(slice(None), *pixel_at(place, self.luma.shape))]
+
+    def hint_at(self, place: np.ndarray, chroma: np.ndarray) -> Hint:
+        "A hint that asks for this chroma at a place, x and y as fractions of width and height, in [0, 1]."
+        x, y = (float(fraction * side) for fraction, side in zip(place, self.photo.size))
+        return Hint(x, y, color_of(self.luma_at(place), *map(float, chroma)))
 
     def luma_at(self, place: np.ndarray) -> float:
         "The mean luma around a place, x and y as fractions of width and height, in [0, 1]."
@@ -93,7 +126,7 @@ class PreparedPhoto:
     def _spreading(self) -> "Spreading":
         from .spreading import Spreading  # with SciPy, which takes a moment to import
 
-        return Spreading(self.luma, self.features)
+        return Spreading(self.luma, self.prediction, self.features)
 
 
 def as_image(pixels: np.ndarray, photo: Photo) -> Image.Image:

@@ -27,9 +27,12 @@ from .hints import pixel_at
 LUMA_SCALE = 0.05  # the difference of luma, in [0, 1], that counts as an edge
 ACROSS_EDGES = 1e-3  # the least weight between neighbours
 LEAK = 1.0  # weight, over all pixels together, of keeping the prediction: how fast an influence fades with the distance
-ALONG = 0.8  # distance of features, of which 1.4 is usual, at which the influence along the pixels fades
-SIMILAR = 0.6  # the same for the influence on similar pixels anywhere
-SHARE = 0.3  # that influence, relative to the one along the pixels
+CHROMA_SHARE = 0.7  # of the predicted chroma in the distance between features, relative to the network's features
+ALONG = 0.9  # distance of features, of which 1.7 is usual, at which the influence along the pixels fades
+SIMILAR = 0.7  # the same for the influence on similar pixels anywhere
+SHARE = 0.6  # that influence, where the one along the pixels is some 2 at the hint itself
+SHADING = 0.5  # power of luma to which an influence is proportional: in the folds of a dress the light has less chroma
+SHADED = (0.1, 0.5)  # between these values of luma
 SLACK = 1e-3  # variance of a hint's error: hints at one place that contradict each other are averaged
 
 MOST_PIXELS = 256 * 256  # of the grid on which the differences are spread; larger pictures are reduced to it
@@ -40,15 +43,22 @@ class Spreading:
 
     Args:
         luma: (H, W) in [0, 1], what the network saw.
-        features: (C, h, w) of the network, of the same picture at any size; None to go by luma alone.
+        chroma: (2, H, W), what it predicts.
+        features: (C, h, w) of the network, of the same picture at any size; None to go by luma and chroma alone.
     """
 
-    def __init__(self, luma: np.ndarray, features: np.ndarray | None = None):
+    def __init__(self, luma: np.ndarray, chroma: np.ndarray, features: np.ndarray | None = None):
         scale = min(1.0, (MOST_PIXELS / luma.size) ** 0.5)
         self.shape = tuple(max(1, round(side * scale)) for side in luma.shape)
         self._full_shape = luma.shape
-        self._factors = _factorised(resized(luma[None], self.shape)[0])
-        self._features = None if features is None else _standardised(resized(features, self.shape))
+        luma = resized(luma[None], self.shape)[0]
+        self._factors = _factorised(luma)
+        self._shading = luma.ravel().clip(*SHADED) ** SHADING
+        seen = [CHROMA_SHARE * standardised(resized(chroma, self.shape))]
+        if features is not None:
+            seen.append(standardised(resized(features, self.shape)))
+        self._features = np.concatenate(seen)
+        self._lengths = (self._features**2).sum(0)
         self._influences: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -60,30 +70,23 @@ class Spreading:
         """
         pixels = [row * self.shape[1] + column for row, column in (pixel_at(place, self.shape) for place in places)]
         with self._lock:
-            # Only those in use are kept: adding or removing a hint computes one, whatever came before.
-            self._influences = {p: self._influences.get(p, None) for p in pixels}
-            for pixel, known in self._influences.items():
-                if known is None:
-                    self._influences[pixel] = self._influence(pixel)
-            influences = np.stack([self._influences[pixel] for pixel in pixels])  # (K, H x W)
+            new = [pixel for pixel in dict.fromkeys(pixels) if pixel not in self._influences]
+            known = self._influences | dict(zip(new, self._influences_of(new)))
+            # Only those in use are kept: adding or removing a hint computes one at most, whatever came before.
+            self._influences = {pixel: known[pixel] for pixel in pixels}
+        influences = np.stack([known[pixel] for pixel in pixels])  # (K, H x W)
         between = influences[:, pixels].astype(np.float64)
-        weights = np.linalg.solve((between + between.T) / 2 + SLACK * np.eye(len(pixels)), differences)
+        weights = np.linalg.solve(between + SLACK * np.eye(len(pixels)), differences)
         return resized((weights.T.astype(np.float32) @ influences).reshape(2, *self.shape), self._full_shape)
 
-    def _influence(self, pixel: int) -> np.ndarray:
-        "Of a hint at `pixel` on every pixel, (H x W,) float32."
-        along = self._along(pixel)
-        if self._features is None:
-            return along
-        apart = self._features - self._features[:, pixel, None]
-        apart = np.einsum("cp,cp->p", apart, apart)
-        return along * np.exp(-apart / (2 * ALONG**2)) + SHARE * np.exp(-apart / (2 * SIMILAR**2))
-
-    def _along(self, pixel: int) -> np.ndarray:
-        "The influence along the pixels: a column of the inverse, (H x W,) float32."
-        unit = np.zeros(self.shape[0] * self.shape[1])
-        unit[pixel] = 1
-        return self._factors.solve(unit).astype(np.float32)
+    def _influences_of(self, pixels: list[int]) -> np.ndarray:
+        "Of hints at some pixels on every pixel, (K, H x W) float32."
+        units = np.zeros((self._shading.size, len(pixels)))
+        units[pixels, range(len(pixels))] = 1
+        along = self._factors.solve(units).T.astype(np.float32)
+        apart = (self._lengths + self._lengths[pixels, None] - 2 * self._features[:, pixels].T @ self._features).clip(0)
+        influences = along * np.exp(apart / (-2 * ALONG**2)) + SHARE * np.exp(apart / (-2 * SIMILAR**2))
+        return influences * self._shading * self._shading[pixels, None]
 
 
 def resized(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -95,7 +98,7 @@ def resized(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.stack([np.asarray(image) for image in images])
 
 
-def _standardised(features: np.ndarray) -> np.ndarray:
+def standardised(features: np.ndarray) -> np.ndarray:
     "Features (C, H, W) as (C, H x W), scaled so that their squared distance to the mean is 1 on average."
     flat = features.reshape(len(features), -1)
     flat = flat - flat.mean(1, keepdims=True)
