@@ -18,12 +18,13 @@ from .errors import UsageError
 class Networks:
     "What is trained."
 
-    generator: str = "lite"  # lite, lite-rgb, deep or wide
+    generator: str = "lite"  # lite, lite-rgb, deep or wide; or restorer, which restores instead of colorizing
     encoder: str = "resnet34"  # of lite: any torchvision ResNet or timm feature backbone
     pretrained: bool = True  # start the encoder from ImageNet weights
     attention: bool = True  # of lite: self-attention at an eighth of the picture's side (Zhang et al. 2018)
     padding: str = "zeros"  # of lite, at the picture's border: zeros, or replicate
     blur: str = "top_left"  # of lite: where the decoder's blur is padded; bottom_right suits ResNets
+    width: int = 48  # of the restorer: channels at a quarter of the picture's side
     init_from: str = ""  # start from these weights instead: lite, or a file
     frozen_statistics: bool = False  # BatchNorm keeps its running means and variances
     critic: str = "patch"  # patch: DeOldify's; projected: heads on pretrained features (Sauer et al. 2021)
@@ -42,6 +43,8 @@ class Loss:
     chroma_weight: float = 0.0  # extra weight of a pixel by the chroma of its ground truth; 0 treats all alike
     rebalancing: float = 0.0  # extra weight of pixels of rare colours: 1 as in Zhang et al. (2016)
     total_variation: float = 0.0  # weight of the prediction's total variation (Rudin et al. 1992)
+    mask: float = 0.0  # of a restorer: weight of the loss of its mask
+    fill: float = 0.0  # likewise, of what it says lies under the damage
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,29 @@ class Degradation:
     blur: float = 1.5  # Gaussian sigma in pixels
     jpeg: float = 0.15  # step of the coarsest quantiser, of the whole range
     vignette: float = 0.4  # darkening in the corners
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is drawn on the input of a restorer (`training.damage`): how often a photo is damaged at all, how often a
+    damaged one has each kind, and what else is done to it."""
+
+    probability: float = 0.9
+    scratches: float = 0.35
+    hairs: float = 0.2
+    dust: float = 0.35
+    folds: float = 0.3
+    cracks: float = 0.3
+    stains: float = 0.2
+    tears: float = 0.15
+    blotches: float = 0.25
+    scales: tuple[float, ...] = (0.6, 3.0)  # from, to: what widths in pixels are multiplied by
+    magnify: float = 3.0  # crops go down to this fraction of what `augment.zoom` allows: large scans are soft
+    frames: float = 0.15  # how often a photo has a frame, which is no damage
+    captions: float = 0.1  # likewise, a few letters
+    holes: float = 0.3  # how often the input lacks the damage, or other places, as where a mask is given
+    scan_blur: float = 0.8  # softness of the scanner, Gaussian sigma in pixels, at most
+    scan_jpeg: float = 0.06  # step of the scan's coarsest quantiser, of the whole range, at most
 
 
 @dataclass(frozen=True)
@@ -152,6 +178,7 @@ class Postprocess:
     interpolation: float = 1.0  # between the weights before the GAN phase (0) and after it (1)
     batchnorm_photos: int = 0  # training photos to recompute the decoder's BatchNorm statistics on; 0: none
     colorfulness: float = 0.0  # saturation is calibrated to this fraction of real photos' colourfulness; 0: not
+    clean_masked: float = 0.0  # a restorer's threshold is set so that it masks this fraction of clean photos; 0: not
 
 
 @dataclass(frozen=True)
@@ -166,6 +193,7 @@ class Schedule:
     loss: Loss = field(default_factory=Loss)
     augment: Augment = field(default_factory=Augment)
     degradation: Degradation = field(default_factory=Degradation)
+    damage: Damage = field(default_factory=Damage)  # of a restorer alone
     generate: Generate = field(default_factory=Generate)
     gan: Gan = field(default_factory=Gan)
     postprocess: Postprocess = field(default_factory=Postprocess)
@@ -175,6 +203,11 @@ class Schedule:
     validation: float = 0.02  # fraction of the photos that is never trained on
     balance: float = 1.0  # a source of n photos is sampled in proportion to n to this power; 1 is all photos alike
     seed: int = 0
+
+    @property
+    def restores(self) -> bool:
+        "Whether the generator restores photos instead of colorizing them."
+        return self.networks.generator == "restorer"
 
     @property
     def pack_sizes(self) -> list[int]:

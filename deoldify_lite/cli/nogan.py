@@ -33,7 +33,7 @@ def nogan(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="lite, resnet34, projected, finetune, artistic, stable, video, smoke; else the run folder's, or lite."
+            help="lite, resnet34, projected, finetune, restore, artistic, stable, video, smoke; else the run folder's, or lite."
         ),
     ] = None,
     init_from: Annotated[

@@ -22,9 +22,10 @@ from ..files import write_atomically
 from ..models import MODELS, usual_render_factor
 from .generator import build_generator
 from .layers import plain_state
+from .restorer import RestorerUnet
 
 METADATA_KEY = "deoldify_lite"
-ABOUT = ("render_factor", "training_size")  # what the metadata may say beside what builds the network
+ABOUT = ("render_factor", "training_size", "threshold")  # what the metadata may say beside what builds the network
 
 
 class BadWeights(Unavailable, ValueError):
@@ -62,6 +63,26 @@ def load_generator(name_or_path: str | Path = "lite", device: str | torch.device
     Raises:
         BadWeights: missing, truncated, of another architecture, not finite, or not weights at all.
     """
+    generator = load_network(name_or_path, device)
+    if generator.predicts == "restoration":
+        raise BadWeights(f"{name_or_path}: these weights restore photos and put no colour on them: give them to Restorer")
+    return generator
+
+
+def load_restorer(name_or_path: str | Path = "restore", device: str | torch.device = "cpu") -> RestorerUnet:
+    """A restorer with its weights, in eval mode, on `device`: `restore`, which ships, or a path to a `.safetensors`.
+
+    Raises:
+        BadWeights: as `load_generator`, or a generator that colorizes.
+    """
+    restorer = load_network(name_or_path, device)
+    if restorer.predicts != "restoration":
+        raise BadWeights(f"{name_or_path}: these weights colorize photos and do not restore them: give them to Colorizer")
+    return restorer
+
+
+def load_network(name_or_path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
+    "A generator of either kind, as `load_generator` and `load_restorer` have it."
     path = find_weights(name_or_path)
     config, state = _read_deoldify(path) if _is_pickle(path) else read_safetensors(path)
     try:
@@ -79,6 +100,8 @@ def _build(architecture: str, **options) -> nn.Module:
         from ..baselines.networks import Pix2Pix  # a user of this package, so not at import
 
         return Pix2Pix(**options)
+    if architecture == RestorerUnet.architecture:
+        return RestorerUnet(**options)
     return build_generator(architecture, **options)
 
 

@@ -5,6 +5,7 @@ show themselves where fastai's do: `learn.dls.show_batch()`, `learn.show_results
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from .. import color
 from ..errors import UsageError
 from ..schedule import CriticStage, EncoderStage, Gan, GeneratorStage, Schedule
 from . import distributed
+from .damage import restoration_pair
 from .data import Pack, jitter
 from .degradation import degrade
 from .run import Run
@@ -23,6 +25,12 @@ from .turns import Turns
 
 def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def as_batch(gray: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    "A batch of inputs and targets, these in [0, 1] and (N, 3, S, S), or with a mask (N, 4, S, S)."
+    normalized = torch.cat([color.normalize(target[:, :3]), target[:, 3:]], 1)
+    return channels_last(gray), color.luma(target[:, :3]), channels_last(normalized)
 
 
 class Batches:
@@ -77,7 +85,7 @@ class TrainingBatches(Batches):
 
 
 class GeneratorBatches(TrainingBatches):
-    "Of a generator stage: (grayscale input, luma of the target) and the normalised target."
+    "Of a generator stage: (grayscale input, luma of the target) and the normalised target, with a restorer's mask."
 
     n_inp = 2
 
@@ -91,18 +99,22 @@ class GeneratorBatches(TrainingBatches):
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         index, draw = self.sampler.batch(step, self.batch_size), self.stage.seed("batch", step)
-        target = self.photos.crops(index, self.spec.size, self.schedule.augment, draw).to(self.stage.run.device)
-        target = jitter(target, self.schedule.augment, draw)
-        gray = degrade(target, self.schedule.degradation, draw)
-        return channels_last(gray), color.luma(target), channels_last(color.normalize(target))
+        augment = self.schedule.augment
+        if self.schedule.restores:
+            augment = replace(augment, zoom=augment.zoom * self.schedule.damage.magnify)
+        target = self.photos.crops(index, self.spec.size, augment, draw).to(self.stage.run.device)
+        target = jitter(target, augment, draw)
+        if self.schedule.restores:
+            return as_batch(*restoration_pair(target, self.schedule, draw))
+        return as_batch(degrade(target, self.schedule.degradation, draw), target)
 
     def show_batch(self, b: tuple[Tensor, ...] | None = None, max_n: int = 8, **_) -> None:
         gray, _luma, target = (x[:max_n] for x in b or self.one_batch())
-        show_rows({"input": color.denormalize(gray), "target": color.denormalize(target)})
+        show_rows({"input": color.denormalize(gray), "target": color.denormalize(target[:, :3])})
 
     def show_results(self, b: tuple[Tensor, ...], out: Tensor, max_n: int = 8, **_) -> None:
         gray, _luma, target = (x[:max_n] for x in b)
-        rows = {"input": gray, "prediction": out[:max_n], "target": target}
+        rows = {"input": gray, "prediction": out[:max_n, :3], "target": target[:, :3]}
         show_rows({name: color.denormalize(x) for name, x in rows.items()})
 
 
@@ -121,17 +133,27 @@ class ValidationBatches(Batches):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for index in self.members.split(self.batch):
-            gray, target = self.run.clean_pairs(index, self.size)
-            yield channels_last(gray), color.luma(target), channels_last(color.normalize(target))
+            yield as_batch(*self.run.clean_pairs(index, self.size))
 
 
 class CriticBatches(TrainingBatches):
-    "Of a critic stage: pictures, first the real ones, then as many generated ones, and labels 1 and 0."
+    """Of a critic stage: pictures, first the real ones, then as many generated ones, and labels 1 and 0.
 
-    def __init__(self, stage: Stage, spec: CriticStage, schedule: Schedule, generated: Pack):
-        self.photos, self.generated, self.augment = stage.run.pack(spec.size), generated, schedule.augment
-        members = stage.run.split(self.photos).train
-        self.real = stage.sampler(self.photos, members, "real", balance=schedule.balance)
+    The real ones are the training photos; of a restorer, whose results are as grey and grainy as its input, the
+    `targets` of the generated ones.
+    """
+
+    def __init__(
+        self, stage: Stage, spec: CriticStage, schedule: Schedule, generated: Pack, targets: Pack | None = None
+    ):
+        self.generated, self.augment = generated, schedule.augment
+        if targets is None:
+            self.photos = stage.run.pack(spec.size)
+            members = stage.run.split(self.photos).train
+            self.real = stage.sampler(self.photos, members, "real", balance=schedule.balance)
+        else:
+            self.photos = targets
+            self.real = stage.sampler(targets, torch.arange(len(targets)), "real")
         # These were sampled in balance when they were generated.
         self.fake = stage.sampler(generated, torch.arange(len(generated)), "fake")
         super().__init__(stage, spec, spec.epochs * len(generated))

@@ -223,9 +223,14 @@ class Pictures(Callback):
 
 
 def picture_grid(gray: Tensor, predicted: Tensor, target: Tensor) -> Tensor:
-    "Rows of input, prediction, target: all (N, 3, S, S), the first two of ImageNet statistics -> (3, H, W) in [0, 1]."
-    rows = torch.cat([color.denormalize(gray), color.denormalize(predicted), target]).clamp(0, 1)
-    return make_grid(rows.cpu(), nrow=len(gray))
+    """Rows of input, prediction, target: all (N, 3, S, S), the first two of ImageNet statistics -> (3, H, W) in [0, 1].
+
+    Of a restorer, whose predictions and targets have more channels, two rows more: its mask and the true one.
+    """
+    rows = [color.denormalize(gray), color.denormalize(predicted[:, :3]), target[:, :3]]
+    if predicted.shape[1] > 3:
+        rows += [mask.expand(-1, 3, -1, -1) for mask in (torch.sigmoid(predicted[:, 4:5]), target[:, 3:4])]
+    return make_grid(torch.cat(rows).clamp(0, 1).cpu(), nrow=len(gray))
 
 
 def prediction_pictures(

@@ -26,7 +26,7 @@ def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -
     damaged = draw[0] < degradation.probability
     # Each kind of damage leaves half of the damaged photos alone; on the others it has any strength up to the most.
     strengths = ((draw[1:9] * 2 - 1).clamp(min=0) * damaged).to(rgb.device)
-    film, gamma, contrast, fade, grain, blur, jpeg, vignette = (s.view(n, 1, 1, 1) for s in strengths)
+    film, gamma, contrast, fade, grain, blur, blocks, vignette = (s.view(n, 1, 1, 1) for s in strengths)
     sign = torch.where(draw[9] < 0.5, -1.0, 1.0).to(rgb.device).view(n, 1, 1, 1)
 
     y = _film_luma(rgb, film * degradation.film, draw[9:12])
@@ -34,9 +34,9 @@ def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -
     y = (y - 0.5) * (1 + sign * contrast * degradation.contrast) + 0.5
     y = y * (1 - fade * degradation.fade * 1.5) + fade * degradation.fade
     y = y * (1 - vignette * degradation.vignette * _corner_distance(y))
-    y = _blurred(y, blur * degradation.blur)
+    y = blurred(y, blur * degradation.blur)
     y = (y + noise * grain * degradation.grain).clamp(0, 1)
-    y = _jpeg(y, jpeg * degradation.jpeg)
+    y = jpeg(y, blocks * degradation.jpeg)
     return color.normalize(y.clamp(0, 1).expand(-1, 3, -1, -1))
 
 
@@ -59,7 +59,7 @@ def _corner_distance(y: Tensor) -> Tensor:
     return (h[:, None] ** 2 + w[None] ** 2) / 2
 
 
-def _blurred(y: Tensor, sigma: Tensor) -> Tensor:
+def blurred(y: Tensor, sigma: Tensor) -> Tensor:
     "Each photo with a Gaussian of its own width, separable, five taps; sigma 0 leaves it."
     taps = torch.arange(-2, 3, device=y.device)
     kernel = torch.exp(-(taps**2) / (2 * sigma.view(-1, 1) ** 2 + 1e-6))
@@ -77,7 +77,7 @@ def _dct_matrix() -> Tensor:
     return matrix
 
 
-def _jpeg(y: Tensor, step: Tensor) -> Tensor:
+def jpeg(y: Tensor, step: Tensor) -> Tensor:
     "JPEG's loss: 8 x 8 cosine coefficients rounded, high frequencies coarsest, to `step` of the range; 0 leaves it."
     h, w = y.shape[-2:]
     padded = F.pad(y, (0, -w % 8, 0, -h % 8), mode="replicate")

@@ -30,6 +30,8 @@ def generator_fingerprint(schedule: Schedule, i: int, init_from: Path | None) ->
     networks = replace(schedule.networks, init_from=content, **critic)
     parts = {name: getattr(schedule, name) for name in ("loss", *DATA)}
     stages = {"encoder_stages": schedule.encoder_stages, "stages": schedule.generator_stages[: i + 1]}
+    if schedule.restores:
+        parts["damage"] = schedule.damage
     return parts | stages | {"networks": networks}
 
 

@@ -27,7 +27,7 @@ from .errors import TrainingDiverged
 from .inflection import SaveAndScore, choose_inflection
 from .learner import StageLearner, fit_stage, make_learner
 from .losses import GAN_LOSSES, feature_loss
-from .networks import Predictor, load_critic, trainable_generator
+from .networks import Predictor, load_critic, make_predictor, trainable_generator
 from .precision import InPrecision, LossInPrecision
 from .run import Run
 from .turns import Turns
@@ -71,7 +71,8 @@ class GanModel(nn.Module):
 
 
 class GanLoss:
-    """The loss of the network whose turn it is, of predictions and targets, normalised RGB (N, 3, S, S).
+    """The loss of the network whose turn it is, of predictions and targets, normalised RGB (N, 3, S, S), in which
+    a restorer's have more channels that only the feature loss sees.
 
     The generator's is the feature loss and, weighted, the adversarial one. With `spec.adversarial_ratio` the weight is
     what brings the adversarial gradient to that ratio of the feature loss's, where both begin: at the prediction
@@ -89,13 +90,13 @@ class GanLoss:
         return (self._of_generator if self.model.generator_trains else self._of_critic)(predicted, target)
 
     def _of_critic(self, predicted: Tensor, target: Tensor) -> Tensor:
-        real, fake = self._logits(torch.cat([target, predicted.detach()])).chunk(2)
+        real, fake = self._logits(torch.cat([target[:, :3], predicted[:, :3].detach()])).chunk(2)
         self.parts = {"accuracy_real": (real > 0).float().mean(), "accuracy_fake": (fake < 0).float().mean()}
         return self.critic_loss(real, fake)
 
     def _of_generator(self, predicted: Tensor, target: Tensor) -> Tensor:
         picture = predicted.detach().requires_grad_()
-        adversarial = self.adversarial_loss(self._logits(picture))
+        adversarial = self.adversarial_loss(self._logits(picture[:, :3]))
         feature = self.feature_loss(picture, target)
         gradients = [torch.autograd.grad(part, picture)[0] for part in (adversarial, feature)]
         weight = self._adversarial_weight(*gradients)
@@ -115,7 +116,7 @@ class GanLoss:
         "The weight of the adversarial loss, from the gradients of both losses at the prediction."
         if not self.spec.adversarial_ratio:
             return self.spec.adversarial_weight
-        squares = torch.stack([g.float().square().sum() for g in (of_feature, of_adversarial)])
+        squares = torch.stack([g[:, :3].float().square().sum() for g in (of_feature, of_adversarial)])
         distributed.average_([squares])
         feature, adversarial = squares.sqrt()
         return self.spec.adversarial_ratio * self.spec.feature_weight * feature / (adversarial + 1e-12)
@@ -194,7 +195,7 @@ def gan_learner(run: Run, cycle: int, generator_weights: Path | None, critic_wei
     stage.seed_globally(-1)
     turns = Turns(spec.critic_threshold, spec.max_critic_steps)
     generator, critic = trainable_generator(run, generator_weights), load_critic(run, critic_weights)
-    model = GanModel(Predictor(generator, run.precision), critic, turns)
+    model = GanModel(make_predictor(generator, run.precision), critic, turns)
     feature = feature_loss(run, spec.size, window=spec.window, chroma_weight=spec.chroma_weight)
     learn = make_learner(
         stage,

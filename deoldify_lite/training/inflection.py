@@ -26,7 +26,7 @@ from .batches import channels_last
 from .callbacks import picture_grid
 from .ema import Ema
 from .losses import feature_network
-from .networks import Predictor, untrained_generator
+from .networks import make_predictor, untrained_generator
 from .run import Run
 from .stage import Stage
 
@@ -52,8 +52,8 @@ class Scorer:
         self.features = (
             _UntrainedFeatures() if untrained else _available(Vgg16Features, "feature distance", target.device)
         )
-        self.target_features = self._features(target)
-        self.target_colorfulness = float(colorfulness(target).mean())
+        self.target_features = self._features(target[:, :3])
+        self.target_colorfulness = float(colorfulness(target[:, :3]).mean())
 
     @torch.inference_mode()
     def _features(self, rgb: Tensor) -> Tensor | None:
@@ -65,15 +65,31 @@ class Scorer:
     def __call__(self, predict: Callable[[Tensor, Tensor], Tensor]) -> dict[str, float]:
         "Metrics of `predict(gray, target) -> normalised RGB`."
         parts = zip(self.gray.split(self.batch), self.target.split(self.batch))
-        predicted = torch.cat([color.denormalize(predict(g, t)).clamp(0, 1) for g, t in parts])
-        mean = float(colorfulness(predicted).mean())
-        scores = {"colorfulness": mean, "colorfulness_gap": abs(self.target_colorfulness - mean)}
+        output = torch.cat([predict(g, t) for g, t in parts])
+        predicted, target = color.denormalize(output[:, :3]).clamp(0, 1), self.target[:, :3]
+        scores = self._own(predicted, output)
         if self.lpips is not None:
-            pairs = zip(predicted.split(self.batch), self.target.split(self.batch))
+            pairs = zip(predicted.split(self.batch), target.split(self.batch))
             scores["lpips"] = float(torch.cat([self.lpips(a, b) for a, b in pairs]).mean())
         if self.features is not None:
             scores["feature_distance"] = frechet_distance(self._features(predicted), self.target_features)
         return scores
+
+
+    def _own(self, predicted: Tensor, output: Tensor) -> dict[str, float]:
+        "The scores that only colorizers have; `output` is what the predictor gave, `predicted` its RGB in [0, 1]."
+        mean = float(colorfulness(predicted).mean())
+        return {"colorfulness": mean, "colorfulness_gap": abs(self.target_colorfulness - mean)}
+
+
+class RestorationScorer(Scorer):
+    "Scores restorers, with the error of the mask (one minus F1) and of luma under it in place of colourfulness."
+
+    def _own(self, predicted: Tensor, output: Tensor) -> dict[str, float]:
+        found, mask = output[:, 4:5] > 0, self.target[:, 3:4] > 0
+        f1 = 2 * (found & mask).sum() / (found.sum() + mask.sum()).clamp(min=1)
+        difference = (predicted - self.target[:, :3]).abs().mean(1, keepdim=True)
+        return {"mask_error": 1 - float(f1), "luma_error": float(difference[mask].mean())}
 
 
 class _UntrainedFeatures(nn.Module):
@@ -107,14 +123,15 @@ class SaveAndScore(Callback):
         spec, networks = run.schedule.gan, run.schedule.networks
         gray, target = run.fixed_batch(spec.size, spec.score_photos)
         self.every = spec.save_every
-        self.scorer = Scorer(channels_last(gray), target, untrained=run.schedule.loss.network == "untrained")
+        kind = RestorationScorer if run.schedule.restores else Scorer
+        self.scorer = kind(channels_last(gray), target, untrained=run.schedule.loss.network == "untrained")
         self.network = untrained_generator(networks).to(run.device, memory_format=torch.channels_last).eval()
 
     @torch.no_grad()
     def predict(self, gray: Tensor, target: Tensor) -> Tensor:
         "What the averaged generator of this moment makes of photos."
         self.network.load_state_dict(self.ema.state)
-        return Predictor(self.network, self.run.precision).predict(gray, target)
+        return make_predictor(self.network, self.run.precision).predict(gray, target)
 
     def before_train(self):
         self.scored = self.learn.model.turns.generator_steps
@@ -185,7 +202,8 @@ def choose(rows: list[dict[str, float]]) -> int:
 
     Ranks, because metrics move by different amounts: colourfulness can double while LPIPS changes by a few percent.
     """
-    metrics = [k for k in ("colorfulness_gap", "lpips", "feature_distance") if k in rows[0]]
+    names = ("colorfulness_gap", "mask_error", "luma_error", "lpips", "feature_distance")
+    metrics = [k for k in names if k in rows[0]]
 
     def ranks(row: dict[str, float]) -> int:
         return sum(other[k] < row[k] for k in metrics for other in rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files import sha256, write_atomically
-from ..modeling.weights import BadWeights, find_weights, load_generator
+from ..modeling.weights import BadWeights, find_weights, load_network
 from ..schedule import Networks
 
 NAME = "init_from"
@@ -29,7 +29,7 @@ def init_networks(weights: str, networks: Networks, folder: Path) -> Networks:
         raise UsageError(
             f"{folder} was begun from other weights than {weights} holds now: to go on name none, or give another --run"
         )
-    config = {"encoder": "", "attention": True} | load_generator(path).config
+    config = {"encoder": "", "attention": True} | load_network(path).config
     try:
         return replace(networks, init_from=weights, generator=config.pop("architecture"), **config)
     except TypeError as error:

@@ -108,6 +108,29 @@ class FeatureLoss(nn.Module):
         return (difference * weight / weight.mean()).mean()
 
 
+class RestorationLoss(FeatureLoss):
+    """The feature loss of a restored picture, the loss of the mask, and that of what lies under it.
+
+    Predictions are those of `RestorationPredictor`, targets those of `restoration_pair`, both normalised. The mask's is
+    cross-entropy and one minus Dice's coefficient (Milletari et al. 2016, arXiv:1606.04797), since damage is rare; the
+    fill's is L1 where there is damage, and up to two pixels beside it, where a mask may well reach.
+    """
+
+    def forward(self, predicted: Tensor, target: Tensor) -> Tensor:
+        loss = super().forward(predicted[:, :3], target[:, :3])
+        fill, logit, mask = predicted[:, 3:4], predicted[:, 4:5], target[:, 3:4]
+        luma = color.luma(color.denormalize(target[:, :3]))
+        chance = torch.sigmoid(logit)
+        dice = (2 * (chance * mask).sum() + 1) / (chance.sum() + mask.sum() + 1)
+        weight = F.max_pool2d(mask, 5, 1, 2) + 0.02
+        parts = {
+            "mask": self.loss.mask * (F.binary_cross_entropy_with_logits(logit, mask) + 0.2 * (1 - dice)),
+            "fill": self.loss.fill * ((fill - luma).abs() * weight).sum() / weight.sum(),
+        }
+        self.parts |= {k: v.detach() for k, v in parts.items()}
+        return loss + sum(parts.values())
+
+
 def feature_loss(
     run: Run, size: int, scale: float = 1.0, window: float = 1.0, chroma_weight: float = 1.0
 ) -> LossInPrecision:
@@ -117,7 +140,8 @@ def feature_loss(
     """
     loss = replace(run.schedule.loss, chroma_weight=chroma_weight * run.schedule.loss.chroma_weight)
     weights = bin_weights(run, size) if loss.rebalancing else None
-    return LossInPrecision(FeatureLoss(loss, scale, window, weights).to(run.device), run.precision)
+    kind = RestorationLoss if run.schedule.restores else FeatureLoss
+    return LossInPrecision(kind(loss, scale, window, weights).to(run.device), run.precision)
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from ..modeling.generator import build_generator
 from ..modeling.layers import add_spectral_norm
 from ..modeling.pretrained import load_pretrained_encoder
 from ..modeling.projected_critic import ProjectedCritic
-from ..modeling.weights import load_generator, load_strictly, read_safetensors
+from ..modeling.restorer import RestorerUnet
+from ..modeling.weights import load_network, load_strictly, read_safetensors
 from ..schedule import Networks
 from .distillation import load_distilled_encoder
 from .precision import keep_depthwise_float32
@@ -42,8 +43,34 @@ class Predictor(nn.Module):
         return self(gray, color.luma(target))
 
 
+class RestorationPredictor(Predictor):
+    """A restorer as the losses see it: (damaged input, anything) -> (N, 5, H, W).
+
+    The restored picture, normalised RGB, three equal channels; the luma that lies under the damage; the logit of the
+    mask. In the picture that luma counts as much as the mask is sure.
+    """
+
+    def forward(self, damaged: Tensor, _luma: Tensor | None = None) -> Tensor:
+        y = color.luma(color.denormalize(damaged))
+        with autocast(damaged.device, self.precision):
+            logit, fill = self.generator(y)
+        restored = torch.lerp(y, fill.float(), torch.sigmoid(logit.float()))
+        return torch.cat([color.normalize(restored.expand(-1, 3, -1, -1)), fill.float(), logit.float()], 1)
+
+    def predict(self, damaged: Tensor, target: Tensor) -> Tensor:
+        return self(damaged)
+
+
+def make_predictor(generator: nn.Module, precision: torch.dtype = torch.float32) -> Predictor:
+    "A generator of either kind as the losses see it."
+    kind = RestorationPredictor if generator.predicts == "restoration" else Predictor
+    return kind(generator, precision)
+
+
 def untrained_generator(networks: Networks) -> nn.Module:
     "The generator that the schedule describes."
+    if networks.generator == RestorerUnet.architecture:
+        return RestorerUnet(networks.width)
     options = (networks.attention, networks.padding, networks.blur)
     return build_generator(networks.generator, networks.encoder, *options)
 
@@ -59,7 +86,7 @@ def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
     torch.manual_seed(run.schedule.seed)
     generator = untrained_generator(networks)
     if weights is not None:
-        load_strictly(generator, load_generator(weights).state_dict(), weights)
+        load_strictly(generator, load_network(weights).state_dict(), weights)
     elif run.schedule.encoder_stages:
         load_distilled_encoder(run, generator.encoder)
     elif networks.pretrained:

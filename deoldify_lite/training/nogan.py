@@ -112,15 +112,16 @@ def _publish(run: Run) -> Path:
 
     The newest, not the one that was asked for last: calling an early stage again must not undo a later one's work.
     """
+    threshold = {}
     if done := postprocessed(run):
         config, state = done.config, done.state
+        threshold = {k: v for k, v in done.report.items() if k == "threshold"}
         write_atomically(run.folder / "postprocess.json", json.dumps(done.report, indent=1) + "\n")
     else:
         config, state = read_safetensors(pretrained_generator(run))
-    about = {
-        "render_factor": usual_render_factor(config),
-        "training_size": max(stage.size for stage in run.schedule.generator_stages),
-    }
+    about = {"training_size": max(stage.size for stage in run.schedule.generator_stages)} | threshold
+    if not run.schedule.restores:
+        about["render_factor"] = usual_render_factor(config)
     save_weights(None, result(run), config=config, about=about, state=state, dtype=torch.float16)
     log.info("%s is the generator now", result(run))
     return result(run)

@@ -20,6 +20,7 @@ from .. import color
 from ..errors import UsageError
 from ..metrics.image import colorfulness
 from ..modeling.generator import build_generator
+from ..modeling.restorer import RestorerUnet, widen
 from ..modeling.weights import load_strictly, read_safetensors
 from ..schedule import Schedule
 from ..sources import spread
@@ -29,6 +30,7 @@ from .run import Run
 log = logging.getLogger(__name__)
 LARGEST_GAIN = 1.6  # of the chroma: beyond, mistakes are too visible
 BATCH = 32
+THRESHOLDS = [i / 100 for i in range(30, 100)]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def postprocess(run: Run, before: Path, after: Path) -> Postprocessed:
         if spec.colorfulness:
             report |= calibrate_saturation(run, generator)
         state = generator.state_dict()
+    if spec.clean_masked and run.schedule.restores:
+        report["threshold"] = calibrate_threshold(run, config, state)
     log.info("postprocess: %s", report)
     return Postprocessed(config, state, report)
 
@@ -74,6 +78,10 @@ def check(schedule: Schedule) -> None:
         raise UsageError(f"postprocess.batchnorm_photos is a number of photos, not {spec.batchnorm_photos}")
     if spec.colorfulness and generator != "lite":
         raise UsageError(f"postprocess.colorfulness is for lite, which predicts chroma, not {generator}; set it to 0")
+    if spec.batchnorm_photos and schedule.restores:
+        raise UsageError("postprocess.batchnorm_photos is not for a restorer, which has no BatchNorm; set it to 0")
+    if not 0 <= spec.clean_masked < 1:
+        raise UsageError(f"postprocess.clean_masked is a fraction, from 0 to 1, not {spec.clean_masked:g}")
 
 
 def interpolate(before: dict[str, Tensor], after: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:
@@ -104,6 +112,29 @@ def recompute_batchnorm(run: Run, generator: nn.Module) -> int:
     for norm in norms:
         norm.eval()
     return len(index)
+
+
+@torch.inference_mode()
+def calibrate_threshold(run: Run, config: dict[str, Any], state: dict[str, Tensor]) -> float:
+    """The probability from which a restorer's mask takes a pixel for damaged, in steps of 0.01.
+
+    It is the lowest, 0.3 at least, at which no more of the clean validation photos' pixels are masked, with what the
+    mask is widened by, than the schedule's `clean_masked`.
+    """
+    spec, size = run.schedule.postprocess, run.schedule.generator_stages[-1].size
+    restorer = RestorerUnet(config["width"])
+    load_strictly(restorer, state, run.folder)
+    restorer = restorer.to(run.device, memory_format=torch.channels_last).eval()
+    photos = run.pack(size)
+    side = round(size * run.schedule.augment.zoom)
+    masked = torch.zeros(len(THRESHOLDS), dtype=torch.float64)
+    members = run.split(photos).valid
+    for index in members.split(BATCH):
+        luma = color.luma(photos.crops(index, side, None, torch.Generator())).to(run.device)
+        widened = widen(torch.sigmoid(restorer(luma)[0]))
+        masked += torch.stack([(widened > t).double().mean((1, 2, 3)).sum() for t in THRESHOLDS]).cpu()
+    good = [t for t, part in zip(THRESHOLDS, (masked / len(members)).tolist()) if part <= spec.clean_masked]
+    return good[0] if good else THRESHOLDS[-1]
 
 
 @torch.inference_mode()

@@ -17,7 +17,8 @@ from ..presets import preset
 from ..schedule import Augment, Schedule, parse_changes
 from ..sources import NoPhotos, list_sources, spread
 from . import distributed
-from .data import Pack, Split, pack
+from .damage import restoration_pair
+from .data import Pack, Split, pack, step_generator
 from .degradation import grayscale_input
 from .fingerprints import cycle_fingerprint, encoder_fingerprint, generator_fingerprint
 from .init_from import init_networks, init_weights
@@ -131,6 +132,14 @@ class Run(RunFolder):
     def init_from(self) -> Path | None:
         "The weights that training starts from instead of ImageNet's."
         return init_weights(self.folder, self.schedule.networks)
+
+    def clean_pairs(self, index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """As `RunFolder.clean_pairs`. For a restorer, damaged input and target as in `restoration_pair`; the damage is
+        always the same."""
+        gray, target = super().clean_pairs(index, size)
+        if not self.schedule.restores:
+            return gray, target
+        return restoration_pair(target, self.schedule, step_generator(self.seed, "damage", *index.tolist()))
 
     def encoder_stage(self, i: int) -> Stage:
         name = self.schedule.encoder_stages[i].name

@@ -1,7 +1,7 @@
 """The stages before the GAN phase: generator pretraining, generation, critic pretraining."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -22,13 +22,14 @@ from .callbacks import (
     picture_grid,
     prediction_pictures,
 )
+from .damage import restoration_pair
 from .data import Pack, open_pack, pack_photos
 from .degradation import grayscale_input
 from .distillation import pretrain_encoder
 from .errors import StageMissing
 from .learner import StageLearner, fit_stage, make_learner
 from .losses import GAN_LOSSES, feature_loss
-from .networks import Predictor, load_critic, parameter_groups, trainable_generator
+from .networks import load_critic, make_predictor, parameter_groups, trainable_generator
 from .precision import InPrecision
 from .run import Run
 
@@ -39,7 +40,7 @@ def generator_learner(run: Run, i: int, weights: Path | None = None) -> StageLea
     "The Learner of generator stage number `i`, from `weights`: what `pretrain_generator` fits."
     stage, schedule, spec = run.generator_stage(i), run.schedule, run.schedule.generator_stages[i]
     stage.seed_globally(-1)
-    predictor = Predictor(trainable_generator(run, weights), run.precision)
+    predictor = make_predictor(trainable_generator(run, weights), run.precision)
     learn = make_learner(
         stage,
         GeneratorBatches(stage, spec, schedule),
@@ -104,8 +105,13 @@ def generated_photos(run: Run, cycle: int) -> Path:
     return run.generate_stage(cycle).folder / "generated.bin"
 
 
+def generated_targets(run: Run, cycle: int) -> Path:
+    "Where `generate` leaves the targets of a restorer's pictures."
+    return run.generate_stage(cycle).folder / "targets.bin"
+
+
 def generate(run: Run, cycle: int, weights: Path) -> Path:
-    """Colorize a fraction of the training photos with the generator in `weights`, for the critic to learn from.
+    """Colorize, or restore, a fraction of the training photos with the generator in `weights`, for the critic to learn from.
 
     Returns the path of a pack of them, at the largest size that the critic wants.
     """
@@ -125,14 +131,22 @@ def _generate(run: Run, cycle: int, weights: Path, photos: Pack) -> None:
     members = run.split(photos).train
     count = max(1, round(len(members) * schedule.generate.fraction))
     chosen = stage.sampler(photos, members, balance=schedule.balance).batch(0, count)
-    predictor = Predictor(trainable_generator(run, weights), run.precision).eval()
+    predictor = make_predictor(trainable_generator(run, weights), run.precision).eval()
 
-    def predictions() -> Iterator[tuple[str, Tensor]]:
+    def pair(index: Tensor) -> tuple[Tensor, Tensor]:
+        rgb = photos.crops(index, side, None, torch.Generator()).to(run.device)
+        if schedule.restores:
+            return restoration_pair(rgb, schedule, stage.seed("damage", *index.tolist()))
+        return grayscale_input(rgb), rgb
+
+    def predicted(gray: Tensor, target: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return color.denormalize(predictor.predict(channels_last(gray), target)[:, :3])
+
+    def pictures(make: Callable[[Tensor, Tensor], Tensor]) -> Iterator[tuple[str, Tensor]]:
+        "`make(gray, target)` of each chosen photo, with its name."
         for index in chosen.split(schedule.generate.batch):
-            target = photos.crops(index, side, None, torch.Generator()).to(run.device)
-            with torch.inference_mode():
-                predicted = predictor.predict(channels_last(grayscale_input(target)), target)
-                rgb = color.denormalize(predicted).clamp(0, 1)
+            rgb = make(*pair(index)).clamp(0, 1)
             for i, picture in zip(index.tolist(), (rgb * 255).round().byte().permute(0, 2, 3, 1).cpu()):
                 yield photos.names[i], picture
 
@@ -141,7 +155,9 @@ def _generate(run: Run, cycle: int, weights: Path, photos: Pack) -> None:
         grid = picture_grid(gray, predictor.predict(gray, target), target)
     stage.tracker.image(0, "input_prediction_target", grid)
     stage.begin()
-    pack_photos(predictions(), generated_photos(run, cycle))
+    pack_photos(pictures(predicted), generated_photos(run, cycle))
+    if schedule.restores:
+        pack_photos(pictures(lambda _gray, target: target[:, :3]), generated_targets(run, cycle))
     throughput = stage.throughput(count)
     speed = {"samples_per_second": throughput["samples_per_second"]}
     stage.tracker.scalars(count, speed | memory_in_use(run.device))
@@ -171,9 +187,10 @@ def critic_learner(
     stage, schedule = run.critic_stage(cycle, spec.name), run.schedule
     stage.seed_globally(-1)
     critic = InPrecision(load_critic(run, weights), run.precision)
+    packs = [generated, *([generated_targets(run, cycle)] if schedule.restores else [])]
     return make_learner(
         stage,
-        CriticBatches(stage, spec, schedule, open_pack(generated).to(run.device)),
+        CriticBatches(stage, spec, schedule, *(open_pack(path).to(run.device) for path in packs)),
         NoValidation(),
         critic,
         CriticLoss(schedule.networks.critic),
