@@ -175,13 +175,13 @@ def _presets() -> dict[str, Schedule]:
         "restore": Schedule(
             preset="restore",
             networks=Networks(generator="restorer", encoder="", pretrained=False, critic_width=48),
-            loss=Loss(network="vgg16", pixel=1.0, features=(0.1, 0.15, 0.2), mask=1.0, fill=4.0),
+            loss=Loss(network="vgg16", pixel=1.0, features=(0.1, 0.15, 0.2), mask=4.0, fill=2.0),
             augment=Augment(rotate=10.0),
             degradation=Degradation(probability=0.6, grain=0.08, blur=1.2, jpeg=0.1),
             # Where damage is, and the tone beneath it, pixels teach; texture, features.
             generator_stages=(
-                GeneratorStage("128-pixels", 128, 16, 1e-3, 1e-3, pct_start=0.1, features=0.0),
-                GeneratorStage("128", 128, 16, 3e-4, 3e-4, pct_start=0.1, epochs=0.2, window=0.5, ema=0.99),
+                GeneratorStage("128-pixels", 128, 8, 1.5e-3, 1.5e-3, pct_start=0.1, epochs=0.75, features=0.0),
+                GeneratorStage("128", 128, 16, 4e-4, 4e-4, pct_start=0.1, epochs=0.17, window=0.5, ema=0.99),
             ),
             generate=Generate(fraction=0.05),
             critic_stages=(CriticStage("128", 128, 16, 5e-4, epochs=1.4),),
@@ -189,7 +189,7 @@ def _presets() -> dict[str, Schedule]:
                 size=128,
                 batch=16,
                 lr=5e-5,
-                fraction=0.08,
+                fraction=0.05,
                 max_critic_steps=4,
                 adversarial_ratio=0.3,
                 feature_weight=1.0,

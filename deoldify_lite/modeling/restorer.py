@@ -9,7 +9,8 @@ from .layers import PixelShuffle
 STRIDE = 32  # sides of the network's input are multiples of this
 PATCH = 4  # sides of the squares of pixels that are the channels of the first layer
 HOLE = -1.0  # luma that says: nothing is known of this pixel, fill it in
-MEAN, STD = 0.45, 0.25  # of luma, about
+MEAN, STD, DETAIL_STD = 0.45, 0.25, 0.08  # of luma and of its difference from the mean around it, about
+PLANES, AROUND = 3, 4
 
 
 def widen(chance: Tensor) -> Tensor:
@@ -18,28 +19,26 @@ def widen(chance: Tensor) -> Tensor:
 
 
 class ResBlock(nn.Module):
-    "Two convolutions around a shortcut; the identity at first, so that no BatchNorm is needed (Zhang et al. 2019)."
+    "Two convolutions with BatchNorm around a shortcut (He et al. 2016, arXiv:1512.03385)."
 
     def __init__(self, width: int):
         super().__init__()
-        self.conv1, self.conv2 = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-        nn.init.kaiming_normal_(self.conv1.weight, nonlinearity="relu")
-        if not self.conv2.weight.is_meta:
-            nn.init.zeros_(self.conv2.weight)
+        self.conv1, self.bn1 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return F.relu(x + self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
 
 
 class Encoder(nn.Module):
-    "The contracting half: luma (N, 1, H, W), normalised -> features at strides 4, 8, 16 and 32."
+    "The contracting half: planes (N, `PLANES`, H, W) -> features at strides 4, 8, 16 and 32."
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]):
         super().__init__()
-        stem = nn.Conv2d(PATCH**2, widths[0], 3, padding=1)
-        downs = [nn.Conv2d(wide, wider, 2, 2) for wide, wider in zip(widths, widths[1:])]
+        stem = nn.Conv2d(PLANES * PATCH**2, widths[0], 3, padding=1, bias=False)
+        downs = [nn.Conv2d(wide, wider, 2, 2, bias=False) for wide, wider in zip(widths, widths[1:])]
         self.stages = nn.ModuleList(
-            nn.Sequential(first, *(ResBlock(width) for _ in range(count)))
+            nn.Sequential(first, nn.BatchNorm2d(width), nn.ReLU(), *(ResBlock(width) for _ in range(count)))
             for first, width, count in zip([stem, *downs], widths, blocks)
         )
 
@@ -50,6 +49,18 @@ class Encoder(nn.Module):
         return features
 
 
+def planes(luma: Tensor) -> Tensor:
+    """What the network sees of luma (N, 1, H, W): itself, how each pixel differs from those around it, holes; about
+    normalised (N, `PLANES`, H, W).
+
+    The differences are small, and without a plane of their own a network learns lines late.
+    """
+    hole = (luma == HOLE).to(luma)
+    known = torch.where(hole > 0, MEAN, luma)
+    around = F.avg_pool2d(F.pad(known, (AROUND,) * 4, mode="replicate"), 2 * AROUND + 1, 1)
+    return torch.cat([(known - MEAN) / STD, (known - around) / DETAIL_STD, hole], 1)
+
+
 class RestorerUnet(nn.Module):
     """Luma (N, 1, H, W) in [0, 1] -> the logit of damage, and the luma that lies under it, both (N, 1, H, W).
 
@@ -57,8 +68,7 @@ class RestorerUnet(nn.Module):
 
     Most of a U-Net's arithmetic is at full resolution. Here a square of 4 x 4 pixels is the channels of one place
     (Shi et al. 2016, arXiv:1609.05158), and the first convolution is at a quarter of the side: 22 thousand
-    multiplications a pixel at the usual `width`, its channels there. No BatchNorm: a tile's result hangs on nothing
-    but its own pixels.
+    multiplications a pixel at the usual `width`, its channels there.
     """
 
     architecture, predicts = "restorer", "restoration"
@@ -89,9 +99,9 @@ class RestorerUnet(nn.Module):
         """Any size; multiples of `STRIDE` waste nothing."""
         height, width = luma.shape[-2:]
         whole = F.pad(luma, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        *skips, h = self.encoder((whole - MEAN) / STD)
+        *skips, h = self.encoder(planes(whole))
         h = self.middle(h)
         for up, block, skip in zip(self.ups, self.blocks, reversed(skips)):
             h = block(up(h) + skip)
-        logit, change = F.pixel_shuffle(self.head(F.relu(h)), PATCH)[..., :height, :width].float().chunk(2, 1)
+        logit, change = F.pixel_shuffle(self.head(h), PATCH)[..., :height, :width].float().chunk(2, 1)
         return logit, luma.clamp(0, 1) + change

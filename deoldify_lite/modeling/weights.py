@@ -65,7 +65,9 @@ def load_generator(name_or_path: str | Path = "lite", device: str | torch.device
     """
     generator = load_network(name_or_path, device)
     if generator.predicts == "restoration":
-        raise BadWeights(f"{name_or_path}: these weights restore photos and put no colour on them: give them to Restorer")
+        raise BadWeights(
+            f"{name_or_path}: these weights restore photos and put no colour on them: give them to Restorer"
+        )
     return generator
 
 
@@ -77,7 +79,9 @@ def load_restorer(name_or_path: str | Path = "restore", device: str | torch.devi
     """
     restorer = load_network(name_or_path, device)
     if restorer.predicts != "restoration":
-        raise BadWeights(f"{name_or_path}: these weights colorize photos and do not restore them: give them to Colorizer")
+        raise BadWeights(
+            f"{name_or_path}: these weights colorize photos and do not restore them: give them to Colorizer"
+        )
     return restorer
 
 
@@ -142,6 +146,15 @@ def default_render_factor(name_or_path: str | Path, config: Mapping[str, Any]) -
     path = find_weights(name_or_path)
     recorded = {} if _is_pickle(path) else _read_description(path)
     return recorded.get("render_factor") or usual_render_factor(config)
+
+
+def default_threshold(name_or_path: str | Path) -> float:
+    """The probability of damage that a restorer's file records as its threshold, else a half.
+
+    Raises:
+        BadWeights: as `load_restorer`.
+    """
+    return _read_description(find_weights(name_or_path)).get("threshold", 0.5)
 
 
 def _read_description(path: Path) -> dict[str, Any]:

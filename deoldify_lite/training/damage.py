@@ -41,10 +41,13 @@ def add_damage(luma: Tensor, damage: Damage, generator: torch.Generator) -> tupl
     before, after, brushed = (
         torch.from_numpy(np.stack(part).astype(np.float32))[:, None].to(luma.device) for part in zip(*pairs)
     )
+    raw = before, after
     before, after = (
         jpeg(blurred(y, soft * damage.scan_blur), blocky * damage.scan_jpeg).clamp(0, 1) for y in (before, after)
     )
-    mask = ((after - before).abs() > VISIBLE).float()
+    # Not what JPEG's blocks carry away from it, a level or two.
+    near = F.max_pool2d(((raw[1] - raw[0]).abs() > VISIBLE / 2).float(), 5, 1, 2)
+    mask = ((after - before).abs() > VISIBLE).float() * near
     after = torch.where(mask > 0, after, before)
     hole = torch.where(marked, F.max_pool2d(mask, 3, 1, 1), 0).maximum(brushed)
     return torch.where(hole > 0, HOLE, after), before, hole.maximum(mask)
@@ -238,7 +241,10 @@ def dust(y: np.ndarray, draw: np.random.Generator, scale: float, strength: float
     for center, radius in zip(centers, radii):
         corners = np.arange(6) * np.pi / 3 + draw.uniform(0, 1)
         reach = radius * draw.uniform(0.4, 1.4, 6) * SUPERSAMPLING
-        outline = center * SUPERSAMPLING + np.stack([np.cos(corners) * draw.uniform(0.5, 1), np.sin(corners)], 1) * reach[:, None]
+        outline = (
+            center * SUPERSAMPLING
+            + np.stack([np.cos(corners) * draw.uniform(0.5, 1), np.sin(corners)], 1) * reach[:, None]
+        )
         pen.polygon([tuple(p) for p in outline.tolist()], int(255 * _opacity(draw, strength)))
     alpha = np.asarray(canvas.resize(y.shape[::-1], Image.Resampling.BOX), np.float32) / 255
     return _over(y, _textured(draw, y.shape, _light_or_dark(draw, 0.75)), alpha)
@@ -253,7 +259,11 @@ def folds(y: np.ndarray, draw: np.random.Generator, scale: float, strength: floa
         band = (points, np.full(len(points) - 1, 5 * width), np.ones(len(points) - 1))
         shade = _soft(_drawn(y.shape, [band]), 2 * width) * strength * draw.uniform(-0.3, 0.15)
         y = y * (1 + shade)
-        rim = (points + width * draw.uniform(-0.8, 0.8, 2), np.full(len(points) - 1, 1.3 * width), np.ones(len(points) - 1))
+        rim = (
+            points + width * draw.uniform(-0.8, 0.8, 2),
+            np.full(len(points) - 1, 1.3 * width),
+            np.ones(len(points) - 1),
+        )
         y = _over(y, 0.1, _drawn(y.shape, [rim]) * draw.uniform(0, 0.6))
         core = _stroke(draw, points, width, _opacity(draw, strength), draw.uniform(0.1, 0.9))
         y = _over(y, _textured(draw, y.shape, draw.uniform(0.7, 1.0), 0.06), _drawn(y.shape, [core]))
@@ -303,7 +313,10 @@ def tears(y: np.ndarray, draw: np.random.Generator, scale: float, strength: floa
         across, along = (columns, rows) if draw.random() < 0.5 else (rows, columns)
         across = across if draw.random() < 0.5 else across.max() - across
         along = along if draw.random() < 0.5 else along.max() - along
-        depth, reach = (0.03 + 0.2 * strength) * max(y.shape) * draw.uniform(0.4, 1), draw.uniform(0.1, 0.5) * max(y.shape)
+        depth, reach = (
+            (0.03 + 0.2 * strength) * max(y.shape) * draw.uniform(0.4, 1),
+            draw.uniform(0.1, 0.5) * max(y.shape),
+        )
         place = 0 if draw.random() < 0.6 else draw.uniform(0, along.max())
         ragged = scale * (1.5 * _noise(draw, y.shape, 10) + 0.8 * _noise(draw, y.shape, 3))
         inside = depth * (1 - np.abs(along - place) / reach) - across + ragged
@@ -351,7 +364,9 @@ def creases(y: np.ndarray, draw: np.random.Generator, scale: float, strength: fl
     for upright in (True, False):
         side = y.shape[1] if upright else y.shape[0]
         along = np.arange(y.shape[0] if upright else y.shape[1])
-        middle = side * draw.uniform(0.25, 0.75) + draw.uniform(-0.1, 0.1) * along + 0.8 * _noise_along(draw, len(along), 5)
+        middle = (
+            side * draw.uniform(0.25, 0.75) + draw.uniform(-0.1, 0.1) * along + 0.8 * _noise_along(draw, len(along), 5)
+        )
         away = np.arange(side)[None] - middle[:, None]
         away = (away if upright else away.T).astype(np.float32) / (1.5 * scale)
         y = y + 0.35 * strength * -away * np.exp(-((away / 2) ** 2))

@@ -75,7 +75,6 @@ class Scorer:
             scores["feature_distance"] = frechet_distance(self._features(predicted), self.target_features)
         return scores
 
-
     def _own(self, predicted: Tensor, output: Tensor) -> dict[str, float]:
         "The scores that only colorizers have; `output` is what the predictor gave, `predicted` its RGB in [0, 1]."
         mean = float(colorfulness(predicted).mean())

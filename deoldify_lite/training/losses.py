@@ -124,7 +124,7 @@ class RestorationLoss(FeatureLoss):
         dice = (2 * (chance * mask).sum() + 1) / (chance.sum() + mask.sum() + 1)
         weight = F.max_pool2d(mask, 5, 1, 2) + 0.02
         parts = {
-            "mask": self.loss.mask * (F.binary_cross_entropy_with_logits(logit, mask) + 0.2 * (1 - dice)),
+            "mask": self.loss.mask * (F.binary_cross_entropy_with_logits(logit, mask) + 0.25 * (1 - dice)),
             "fill": self.loss.fill * ((fill - luma).abs() * weight).sum() / weight.sum(),
         }
         self.parts |= {k: v.detach() for k, v in parts.items()}

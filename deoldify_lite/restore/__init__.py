@@ -1,0 +1,1 @@
+"""Restores photos with a trained restorer. Never imports fastai."""
