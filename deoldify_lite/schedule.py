@@ -24,7 +24,7 @@ class Networks:
     attention: bool = True  # of lite: self-attention at an eighth of the picture's side (Zhang et al. 2018)
     padding: str = "zeros"  # of lite, at the picture's border: zeros, or replicate
     blur: str = "top_left"  # of lite: where the decoder's blur is padded; bottom_right suits ResNets
-    width: int = 48  # of the restorer: channels at a quarter of the picture's side
+    width: int = 32  # of the restorer: channels at a quarter of the picture's side
     init_from: str = ""  # start from these weights instead: lite, or a file
     frozen_statistics: bool = False  # BatchNorm keeps its running means and variances
     critic: str = "patch"  # patch: DeOldify's; projected: heads on pretrained features (Sauer et al. 2021)
@@ -89,7 +89,7 @@ class Damage:
     tears: float = 0.15
     blotches: float = 0.25
     scales: tuple[float, ...] = (0.6, 3.0)  # from, to: what widths in pixels are multiplied by
-    magnify: float = 3.0  # crops go down to this fraction of what `augment.zoom` allows: large scans are soft
+    magnify: float = 2.0  # crops go down to this fraction of what `augment.zoom` allows: large scans are soft
     frames: float = 0.15  # how often a photo has a frame, which is no damage
     captions: float = 0.1  # likewise, a few letters
     holes: float = 0.3  # how often the input lacks the damage, or other places, as where a mask is given

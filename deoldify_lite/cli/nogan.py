@@ -33,7 +33,7 @@ def nogan(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="lite, resnet34, projected, finetune, restore, artistic, stable, video, smoke; else the run folder's, or lite."
+            help="lite, resnet34, projected, restore, finetune, artistic, stable, video, smoke; else as begun."
         ),
     ] = None,
     init_from: Annotated[

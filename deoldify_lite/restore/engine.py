@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from ..device import autocast, pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
+from ..files import atomic_path
 from ..modeling.fold import fold
 from ..modeling.restorer import HOLE, STRIDE, widen
 from ..modeling.weights import default_threshold, load_restorer
@@ -146,7 +148,13 @@ class RestorationEngine:
     def save_beside(self, prediction: Restoration, output: Path) -> None:
         "The mask as a PNG beside the result, where that was asked for."
         if self.save_mask:
-            save_mask(prediction.mask, mask_path(output))
+            with atomic_path(mask_path(output)) as temporary:
+                Image.fromarray(prediction.mask).save(temporary, "PNG")
+
+
+def mask_path(output: Path) -> Path:
+    "Where the mask of a result is saved: beside it, `photo.mask.png`."
+    return output.with_name(output.stem + ".mask.png")
 
 
 def tiles(shape: tuple[int, int]) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
@@ -167,7 +175,7 @@ def opacity(chance: Tensor, threshold: float) -> Tensor:
     """How much of the fill is seen (N, 1, H, W), from the probability of damage: 0 where that is below the threshold
     and no neighbour's is above; 1 inside of damage; between at its edges."""
     widened = (widen(chance) > threshold).float()
-    inner = torch.nn.functional.avg_pool2d(widened, 3, 1, 1, count_include_pad=False)
+    inner = F.avg_pool2d(widened, 3, 1, 1, count_include_pad=False)
     return widened * inner
 
 

@@ -23,7 +23,7 @@ from .degradation import blurred, degrade, jpeg
 
 Kind = Callable[[np.ndarray, np.random.Generator, float, float], np.ndarray]
 VISIBLE = 4 / 255  # a smaller change is none
-SUPERSAMPLING = 3  # lines are drawn that many times as large, for smooth edges and widths below a pixel
+SUPERSAMPLING = 2  # lines are drawn that many times as large, for smooth edges and widths below a pixel
 HELD_OUT_STRENGTHS = (0.45, 0.6)
 
 
@@ -57,8 +57,8 @@ def restoration_pair(rgb: Tensor, schedule: Schedule, generator: torch.Generator
     """What a restorer is trained on, of pictures (N, 3, H, W) in [0, 1]: the input, and the target.
 
     The input is damaged, grayscale and normalised (N, 3, H, W). The target (N, 4, H, W) in [0, 1] is the same without
-    damage, three equal channels, and the mask. Input and target are degraded as `degradation` has it: pixels outside of the mask
-    stay as they are, so what is filled in must look like them.
+    damage, three equal channels, and the mask. Input and target are degraded as `degradation` has it: pixels outside
+    of the mask stay as they are, so what is filled in must look like them.
     """
     luma = color.luma(color.denormalize(degrade(rgb, schedule.degradation, generator))).clamp(0, 1)
     damaged, clean, mask = add_damage(luma, schedule.damage, generator)
@@ -165,14 +165,14 @@ def _across(draw: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarr
     "Where a line across the whole photo begins, its direction and its length."
     height, width = shape
     upright = draw.random() < 0.5
-    ends = [draw.uniform(-0.1, 1.1, 2) * (width if upright else height) for _ in range(1)][0]
+    ends = draw.uniform(-0.1, 1.1, 2) * (width if upright else height)
     start, end = ((ends[0], -2.0), (ends[1], height + 2.0)) if upright else ((-2.0, ends[0]), (width + 2.0, ends[1]))
     way = np.subtract(end, start)
     return np.array(start), float(np.arctan2(way[1], way[0])), float(np.hypot(*way))
 
 
 def _opacity(draw: np.random.Generator, strength: float) -> float:
-    return float(np.clip(0.3 + 0.6 * strength + draw.uniform(-0.15, 0.25), 0.2, 1))
+    return float(np.clip(0.4 + 0.5 * strength + draw.uniform(-0.1, 0.25), 0.3, 1))
 
 
 def _light_or_dark(draw: np.random.Generator, light: float) -> float:

@@ -79,7 +79,7 @@ def check(schedule: Schedule) -> None:
     if spec.colorfulness and generator != "lite":
         raise UsageError(f"postprocess.colorfulness is for lite, which predicts chroma, not {generator}; set it to 0")
     if spec.batchnorm_photos and schedule.restores:
-        raise UsageError("postprocess.batchnorm_photos is not for a restorer, which has no BatchNorm; set it to 0")
+        raise UsageError("postprocess.batchnorm_photos is for colorizers, not for a restorer; set it to 0")
     if not 0 <= spec.clean_masked < 1:
         raise UsageError(f"postprocess.clean_masked is a fraction, from 0 to 1, not {spec.clean_masked:g}")
 

@@ -111,7 +111,7 @@ def generated_targets(run: Run, cycle: int) -> Path:
 
 
 def generate(run: Run, cycle: int, weights: Path) -> Path:
-    """Colorize, or restore, a fraction of the training photos with the generator in `weights`, for the critic to learn from.
+    """Colorize, or restore, a fraction of the training photos with the generator in `weights`, for the critic.
 
     Returns the path of a pack of them, at the largest size that the critic wants.
     """
