@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from ..errors import DeoldifyError, Interrupted, UsageError
 from ..limits import MAX_PIXELS
 from .common import (
     Device,
+    LikeOption,
     MaxPixels,
     Overwrite,
     Precision,
@@ -21,6 +23,7 @@ from .common import (
     RenderFactor,
     Report,
     Strength,
+    Variants,
     Weights,
 )
 
@@ -35,6 +38,16 @@ def colorize(
     weights: Weights = "lite",
     render_factor: RenderFactor = None,
     strength: Strength = 1.0,
+    hints: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Colours for places in the photo, as JSON (docs/hints.md). By default NAME.hints.json beside each "
+            "photo, if there is one.",
+        ),
+    ] = None,
+    like: LikeOption = None,
+    variants: Variants = 1,
     squash: Annotated[bool, typer.Option(help="Work as DeOldify does: squeeze to a square, clip colours.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -54,7 +67,13 @@ def colorize(
 
     Prints the path of each result. What is done is skipped, so the same command goes on after an interruption.
     """
+    if hints and not hints.is_file():
+        raise UsageError(f"{hints}: no such file")
+    if hints and source.is_dir():
+        raise UsageError("--hints is for one photo; in a folder put NAME.hints.json beside each photo that has hints")
     jobs, report_lines = find_work(source, target, recursive, report, shard)
+    if hints:
+        jobs = [replace(job, hints=hints) for job in jobs]
 
     from ..colorize.colorizer import Colorizer
     from ..colorize.deoldify_colorizer import DeOldifyColorizer
@@ -66,7 +85,17 @@ def colorize(
         engine, factor = colorizer.engine, colorizer.render_factor
         typer.echo(f"{weights} on {engine.device}, render factor {factor}", err=True)
         typer.echo(f"{engine.precision}: {about_precision(engine.device, precision)}", err=True)
-    results = colorize_all(jobs, colorizer, overwrite=overwrite, strength=strength, max_pixels=max_pixels)
+    if hints or like or variants > 1:
+        colorizer.check_hints_possible()
+    results = colorize_all(
+        jobs,
+        colorizer,
+        overwrite=overwrite,
+        strength=strength,
+        max_pixels=max_pixels,
+        like=colorizer.reference(like) if like else None,
+        variants=variants,
+    )
     report_results(results, len(jobs), report_lines, verbose)
 
 
@@ -117,7 +146,8 @@ def report_results(results: Generator, total: int, report: AbstractContextManage
                 counts[result.status] += 1
                 report_line(lines, result)
                 if result.status == "done":
-                    tqdm.write(result.output, file=sys.stdout)
+                    for path in result.variants or [result.output]:
+                        tqdm.write(path, file=sys.stdout)
                 elif result.status == "failed":
                     tqdm.write(f"{result.input}: {result.error}", file=sys.stderr)
                 for note in result.notes if verbose else ():

@@ -28,6 +28,13 @@ RenderFactor = Annotated[
     ),
 ]
 Strength = Annotated[float, typer.Option(min=0, max=3, help="0 is grayscale, 1 as predicted, more exaggerates.")]
+LikeOption = Annotated[
+    Path | None, typer.Option("--like", metavar="FILE", help="A colour photo: what it shows, too, gets its colours.")
+]
+Variants = Annotated[
+    int,
+    typer.Option(min=1, max=8, help="So many different results for each photo, likeliest first: NAME_1, NAME_2, ..."),
+]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")]
 Report = Annotated[Path | None, typer.Option(help="Append a JSON line for every photo to this file.")]
 TrainingPrecision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]

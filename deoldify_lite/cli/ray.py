@@ -9,7 +9,7 @@ import typer
 from ..errors import DeoldifyError, Unavailable
 from ..limits import MAX_PIXELS
 from .colorize import find_work, report_results
-from .common import MaxPixels, Overwrite, Recursive, RenderFactor, Report, Strength, Weights
+from .common import LikeOption, MaxPixels, Overwrite, Recursive, RenderFactor, Report, Strength, Variants, Weights
 
 
 def ray(
@@ -20,6 +20,8 @@ def ray(
     weights: Weights = "lite",
     render_factor: RenderFactor = None,
     strength: Strength = 1.0,
+    like: LikeOption = None,
+    variants: Variants = 1,
     actors: Annotated[
         int | None, typer.Option(min=1, help="Processes. By default one for each GPU, or else one for each machine.")
     ] = None,
@@ -41,6 +43,7 @@ def ray(
     except ImportError as error:
         raise Unavailable('Ray is not here: pip install "deoldify_lite[ray]"') from error
 
+    from ..colorize.colorizer import Colorizer
     from ..colorize.ray import colorize_with_actors, start_ray
     from ..modeling.weights import load_generator
 
@@ -50,7 +53,10 @@ def ray(
     if Path(weights).exists():
         weights = str(Path(weights).absolute())
     start_ray(address)
-    options = {"overwrite": overwrite, "strength": strength, "max_pixels": max_pixels}
+    options = {"overwrite": overwrite, "strength": strength, "max_pixels": max_pixels, "variants": variants}
+    if like:
+        Colorizer(weights, render_factor=render_factor).reference(like)  # whose errors are told here, too
+        options["like"] = str(like.absolute())
     try:
         results = colorize_with_actors(jobs, (weights, render_factor, options), actors)
         report_results(results, len(jobs), report_lines)

@@ -216,7 +216,7 @@ class Colorizer:
             prepared = self.prepare(photo, render_factor=render_factor)
             if like is not None:
                 like = self.reference(like, render_factor=render_factor) if isinstance(like, _PHOTO) else like
-                hints = [*prepared.hints_from(like, hints), *hints]
+                hints = prepared.hints_from(like, hints)
             return prepared.pixels(hints, strength, for_jpeg=for_jpeg)
         model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
         (prediction,) = self.engine.predict([model_input])

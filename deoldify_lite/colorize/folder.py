@@ -35,15 +35,28 @@ PHOTOS = Kind("photos", PHOTO_SUFFIXES, WRITABLE.keys(), output_name)
 
 @dataclass(frozen=True)
 class Job:
-    "A file to colorize, and where the result goes."
+    """A file to colorize, and where the result goes.
+
+    hints: a file of hints for it; None for the one beside the photo, if there is one.
+    """
 
     input: Path
     output: Path
+    hints: Path | None = None
+
+    def outputs(self, variants: int = 1) -> list[Path]:
+        "Where the results go: `output`, or NAME_1, NAME_2, ... for several variants."
+        if variants == 1:
+            return [self.output]
+        return [self.output.with_name(f"{self.output.stem}_{i}{self.output.suffix}") for i in range(1, variants + 1)]
 
 
 @dataclass
 class Result:
-    "The result of a job: a line of the report."
+    """The result of a job: a line of the report.
+
+    variants: all the files written, where there are several; the first is `output`.
+    """
 
     input: str
     output: str
@@ -53,12 +66,14 @@ class Result:
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
+    variants: list[str] = field(default_factory=list)
 
     @classmethod
-    def done(cls, job: Job, photo: Photo, started: float) -> "Result":
+    def done(cls, job: Job, photo: Photo, started: float, variants: int = 1) -> "Result":
         "The result of a photo that was written; `started` by the clock `time.monotonic`."
-        seconds = round(time.monotonic() - started, 3)
-        return cls(str(job.input), str(job.output), "done", None, photo.notes, *photo.size, seconds)
+        seconds, outputs = round(time.monotonic() - started, 3), [str(path) for path in job.outputs(variants)]
+        several = outputs if variants > 1 else []
+        return cls(str(job.input), outputs[0], "done", None, photo.notes, *photo.size, seconds, several)
 
     def to_json(self) -> str:
         return json.dumps({k: v for k, v in asdict(self).items() if v not in (None, [])})

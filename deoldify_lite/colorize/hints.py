@@ -7,6 +7,7 @@ for a larger or smaller copy of the photo is scaled; one for a photo of another 
 file may also be the bare list of hints.
 """
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -212,4 +213,6 @@ def write_hints(file: Path, hints: Hints, size: tuple[int, int]) -> None:
 def hints_beside(photo: Path) -> Path | None:
     "The file of hints beside a photo: of `a.jpg` it is `a.jpg.hints.json`, or else `a.hints.json`; None without one."
     candidates = (photo.with_name(photo.name + SUFFIX), photo.with_name(photo.stem + SUFFIX))
-    return next((file for file in candidates if file.is_file()), None)
+    with contextlib.suppress(OSError):  # the name of the photo is as long as names may be
+        return next((file for file in candidates if file.is_file()), None)
+    return None

@@ -8,17 +8,24 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from ..device import cores
+from ..errors import DeoldifyError
 from ..photo import MAX_PIXELS, BadPhoto, Photo, count_pixels, open_photo, save_photo, takes_ycbcr
 from .colorizer import Colorizer
 from .engine import Engine
 from .folder import Job, Result
+from .hints import Hint, hints_beside, read_hints
+from .prepared import PreparedPhoto
+
+if TYPE_CHECKING:
+    from .matching import Reference
 
 MAX_WORKERS = 16
 QUEUED_PER_WORKER = 4  # photos that were started and have no result yet, for each worker
@@ -35,8 +42,13 @@ def colorize_all(
     render_factor: int | None = None,
     strength: float = 1.0,
     max_pixels: int = MAX_PIXELS,
+    like: "Reference | None" = None,
+    variants: int = 1,
 ) -> Iterator[Result]:
     """Do the jobs; a `Result` for each, in order. No file, however broken, stops the rest.
+
+    A photo with hints beside it (`hints.hints_beside`) is colorized with them. `like`: a reference whose colours all
+    photos take. `variants`: how many results to write for each photo, at the paths of `Job.outputs`.
 
     Photos are read and written in the background while the network works, and those whose inputs have one size go
     through it together. The pixels in memory are limited, however many and however large the photos are. A result is
@@ -48,8 +60,15 @@ def colorize_all(
     workers = worker_count()
     budget = PixelBudget(PIXELS_AT_ONCE)
     factor = colorizer.valid_render_factor(render_factor)
-    read = partial(_read, engine=engine, render_factor=factor, max_pixels=max_pixels, budget=budget)
-    write = partial(_write, engine=engine, strength=strength, budget=budget)
+    read = partial(
+        _read,
+        engine=engine,
+        render_factor=factor,
+        max_pixels=max_pixels,
+        budget=budget,
+        with_hints=bool(like) or variants > 1,
+    )
+    write = partial(_write, engine=engine, strength=strength, budget=budget, like=like, variants=variants)
     threads = NetworkThreads()
     queue: deque[Item] = deque()
     # Two pools: readers wait for pixels that only writers release, so writers must never queue behind readers.
@@ -57,7 +76,7 @@ def colorize_all(
         try:
             while True:
                 while len(queue) < QUEUED_PER_WORKER * workers and (job := next(todo, None)):
-                    queue.append(item := Item(job, _result_without_work(job, claimed, overwrite)))
+                    queue.append(item := Item(job, _result_without_work(job, claimed, overwrite, variants)))
                     if not item.result:
                         item.reading = readers.submit(read, job)
                 if not queue:
@@ -68,7 +87,7 @@ def colorize_all(
                     yield queue.popleft().result
                 if batch := _next_batch([item for item in queue if item.prepared]):
                     with threads.limited(len(batch), alone=len(queue) == len(batch)):
-                        predictions = _predict(engine, [item.prepared.model_input for item in batch])
+                        predictions = _predict(engine, [item.prepared for item in batch])
                     for item, prediction in zip(batch, predictions):
                         item.writing = writers.submit(write, item.job, item.prepared, prediction)
                         item.prepared = None
@@ -88,12 +107,17 @@ def worker_count() -> int:
 
 @dataclass
 class Prepared:
-    "A photo that was read and waits for the network. `pixels`: its share of the budget."
+    """A photo that was read and waits for the network.
+
+    pixels: its share of the budget.
+    hints: for it; None where it is colorized as the network predicts it.
+    """
 
     photo: Photo
     model_input: Image.Image
     started: float
     pixels: int
+    hints: list[Hint] | None = None
 
 
 @dataclass
@@ -168,74 +192,106 @@ class NetworkThreads:
             torch.set_num_threads(self.all)
 
 
-def _result_without_work(job: Job, claimed: dict[Path, Path], overwrite: bool) -> Result | None:
+def _result_without_work(job: Job, claimed: dict[Path, Path], overwrite: bool, variants: int) -> Result | None:
     "A result at once where nothing is to be done: the output exists, or belongs to another photo."
     other = claimed.setdefault(job.output, job.input)
     if other != job.input:
         return _failed(job, f"its result would replace that of {other}")
     try:
-        if job.output.is_file() and not overwrite:
-            return Result(str(job.input), str(job.output), "skipped")
+        outputs = job.outputs(variants)
+        if not overwrite and all(path.is_file() for path in outputs):
+            return Result(str(job.input), str(outputs[0]), "skipped")
     except OSError as error:  # a name that is too long once .png is added to it
         return _failed(job, error)
     return None
 
 
-def _read(job: Job, *, engine: Engine, render_factor: int, max_pixels: int, budget: PixelBudget) -> Prepared | Result:
+def _read(
+    job: Job, *, engine: Engine, render_factor: int, max_pixels: int, budget: PixelBudget, with_hints: bool
+) -> Prepared | Result:
     started, pixels = time.monotonic(), count_pixels(job.input)
     budget.acquire(pixels)
     try:
         if job.input.is_dir():
             raise BadPhoto("a folder that cannot be listed")
         photo = open_photo(job.input, max_pixels, keep_source=engine.needs_source)
-        return Prepared(photo, engine.preprocess(photo, render_factor), started, pixels)
+        hints = _hints_for(job, photo, engine)
+        if with_hints and hints is None:
+            hints = []
+        return Prepared(photo, engine.preprocess(photo, render_factor), started, pixels, hints)
     except Exception as error:
         budget.release(pixels)
         return _failed(job, error)
 
 
+def _hints_for(job: Job, photo: Photo, engine: Engine) -> list[Hint] | None:
+    "The hints in the job's file, or in the one beside the photo; None where there is neither."
+    file = job.hints or hints_beside(job.input)
+    if file is None:
+        return None
+    if not engine.takes_hints:
+        photo.notes.append(f"{file.name} was not used: DeOldify's way has no hints")
+        return None
+    hints, notes = read_hints(file, photo.size)
+    photo.notes += [f"colorized with {file.name}", *notes]
+    return hints
+
+
 def _next_batch(items: list[Item]) -> list[Item]:
-    "The first item and those that can go through the network with it."
+    "The first item and those that can go through the network with it; one with hints goes alone."
     if not items:
         return []
+    if items[0].prepared.hints is not None:
+        return items[:1]
     width, height = size = items[0].prepared.model_input.size
     most = max(1, BATCH_PIXELS // (width * height))
-    return [item for item in items if item.prepared.model_input.size == size][:most]
+    alike = (item for item in items if item.prepared.hints is None and item.prepared.model_input.size == size)
+    return list(islice(alike, most))
 
 
-def _predict(engine: Engine, inputs: list[Image.Image]) -> list[np.ndarray | Exception]:
-    "The predictions for some inputs, with an exception in the place of one that fails."
+def _predict(engine: Engine, batch: list[Prepared]) -> list[Any]:
+    "What the engine predicts for some photos, with an exception in the place of one that fails."
     try:
-        return engine.predict(inputs)
+        if batch[0].hints is not None:
+            return [engine.predict_with_features(batch[0].model_input)]
+        return engine.predict([each.model_input for each in batch])
     except Exception as error:
-        if len(inputs) == 1:
+        if len(batch) == 1:
             return [error]
-        return [prediction for each in inputs for prediction in _predict(engine, [each])]
+        return [prediction for each in batch for prediction in _predict(engine, [each])]
 
 
 def _write(
     job: Job,
     prepared: Prepared,
-    prediction: np.ndarray | Exception,
+    prediction: Any,
     *,
     engine: Engine,
     strength: float,
     budget: PixelBudget,
+    like: "Reference | None",
+    variants: int,
 ) -> Result:
-    photo = prepared.photo
+    photo, for_jpeg = prepared.photo, takes_ycbcr(job.output)
     try:
         if isinstance(prediction, Exception):
             raise prediction
-        save_photo(engine.merge(photo, prediction, strength, takes_ycbcr(job.output)), photo, job.output)
+        if prepared.hints is None:
+            save_photo(engine.merge(photo, prediction, strength, for_jpeg), photo, job.output)
+        else:
+            changed = PreparedPhoto(engine, photo, prepared.model_input, *prediction)
+            hints = changed.hints_from(like, prepared.hints) if like else prepared.hints
+            for output, each in zip(job.outputs(variants), changed.variants(variants, hints)):
+                save_photo(changed.pixels(each, strength, for_jpeg=for_jpeg), photo, output)
     except Exception as error:
         return _failed(job, error)
     finally:
         budget.release(prepared.pixels)
-    return Result.done(job, photo, prepared.started)
+    return Result.done(job, photo, prepared.started, variants)
 
 
 def _failed(job: Job, error: Exception | str) -> Result:
-    if isinstance(error, (BadPhoto, str)):
+    if isinstance(error, (DeoldifyError, str)):
         message = str(error)
     elif isinstance(error, MemoryError):
         message = "too large for this machine's memory"

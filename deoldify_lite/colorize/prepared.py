@@ -101,11 +101,12 @@ class PreparedPhoto:
     def hints_from(self, reference: "Reference", hints: Hints = ()) -> list[Hint]:
         """Hints with the colours of a reference photo (`Colorizer.reference`), where it shows what this photo shows.
 
-        They keep away from `hints`, which are not in the list.
+        `hints` are added at the end of the list, and the others keep away from them.
         """
         from .matching import match_hints
 
-        return match_hints(self, reference, check_hints(hints, self.photo.size)[0])
+        checked = check_hints(hints, self.photo.size)[0]
+        return [*match_hints(self, reference, checked), *checked]
 
     def chroma_at(self, place: np.ndarray) -> np.ndarray:
         "The predicted Cb and Cr (2,) at a place, x and y as fractions of width and height, in [0, 1]."

@@ -39,6 +39,8 @@ class Predictor:
         configure_decoders()
         self.attempts = attempts
         self.colorizer = Colorizer(weights, render_factor=render_factor)
+        if options.get("like"):
+            options = options | {"like": self.colorizer.reference(options["like"])}
         self.options = options
 
     def __call__(self, batch: dict) -> dict:

@@ -1,0 +1,77 @@
+"""Colours from a reference photo."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deoldify_lite import Colorizer
+from deoldify_lite.colorize.folder import find_jobs
+from deoldify_lite.colorize.hints import Hint
+from deoldify_lite.colorize.matching import BadReference
+from deoldify_lite.colorize.pipeline import colorize_all
+from deoldify_lite.samples import sample_photos
+
+
+@pytest.fixture(scope="module")
+def colorizer(weights) -> Colorizer:
+    return Colorizer(weights, "cpu", "float32", 6)
+
+
+@pytest.fixture(scope="module")
+def flower() -> Image.Image:
+    with Image.open(sample_photos()["flower.jpg"]) as image:
+        return image.convert("RGB").resize((160, 108))
+
+
+def distance(a: Image.Image, b: Image.Image) -> float:
+    "Mean over the pixels, in levels."
+    return float(np.abs(np.asarray(a, np.float64) - np.asarray(b)).mean())
+
+
+def test_a_photo_takes_the_colors_of_the_same_photo(colorizer, flower):
+    gray = flower.convert("L")
+    without, result = colorizer.colorize(gray), colorizer.colorize(gray, like=flower)
+    assert distance(result, flower) < distance(without, flower) / 2
+
+
+def test_other_colors_of_the_reference_are_taken_as_well(colorizer, flower):
+    swapped = Image.merge("RGB", [flower.getchannel(band) for band in "BRG"])
+    gray = flower.convert("L")
+    result = colorizer.colorize(gray, like=swapped)
+    assert distance(result, swapped) < distance(result, flower)
+
+
+def test_a_reference_is_read_once_for_many(colorizer, flower, tmp_path):
+    flower.save(tmp_path / "flower.png")
+    gray, reference = flower.convert("L"), colorizer.reference(flower)
+    expected = colorizer.colorize(gray, like=flower)
+    assert colorizer.colorize(gray, like=reference) == expected
+    assert colorizer.colorize(gray, like=tmp_path / "flower.png") == expected
+    (tmp_path / "in").mkdir()
+    gray.save(tmp_path / "in" / "a.png")
+    (result,) = colorize_all(find_jobs(tmp_path / "in", tmp_path / "out"), colorizer, like=reference)
+    with Image.open(result.output) as made:
+        assert made.tobytes() == expected.tobytes()
+
+
+def test_hints_of_a_person_come_before_the_reference(colorizer, flower):
+    prepared = colorizer.prepare(flower.convert("L"))
+    hint = Hint(80, 50, (30, 30, 200))
+    hints = prepared.hints_from(colorizer.reference(flower), [hint])
+    assert hints[-1] == hint and len(hints) > 5
+    fractions = [np.hypot((h.x - hint.x) / 160, (h.y - hint.y) / 108) for h in hints[:-1]]
+    assert min(fractions) >= 0.15
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_a_reference_without_colors(colorizer, mode):
+    with pytest.raises(BadReference, match="no colours to take"):
+        colorizer.colorize(Image.new("L", (20, 20), 90), like=Image.new("L", (30, 20), 90).convert(mode))
+
+
+def test_a_reference_that_cannot_be_read(colorizer, tmp_path):
+    (tmp_path / "letter.jpg").write_text("Dear grandmother")
+    with pytest.raises(BadReference, match=r"letter\.jpg: not a photo"):
+        colorizer.reference(tmp_path / "letter.jpg")
+    with pytest.raises(BadReference, match=r"none\.jpg: No such file"):
+        colorizer.reference(str(tmp_path / "none.jpg"))
