@@ -16,6 +16,10 @@ extras = {
     "faces": ["av", "opencv-python-headless<5"],
     # Plain scenedetect would bring an OpenCV with windows, of another version.
     "video": ["av>=17", "scenedetect-headless>=0.7", "opencv-python-headless<5"],
+    "heic": ["pillow-heif"],
+    "jxl": ["pillow-jxl-plugin"],
+    "pdf": ["pypdfium2>=5"],
+    "raw": ["rawpy"],
     "notebooks": ["jupyterlab", "ipywidgets", "nbclient", "ipykernel", "tensorboard"],
     "distributed": ["accelerate"],
     "ray": ["ray[data]"],

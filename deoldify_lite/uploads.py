@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .errors import UsageError
 from .files import write_atomically
+from .photo import readable_suffixes
 
 
 class Uploads:
@@ -20,7 +21,7 @@ class Uploads:
         from ipywidgets import FileUpload
 
         self.picked = None
-        self.button = FileUpload(accept="image/*", multiple=True)
+        self.button = FileUpload(accept=",".join(("image/*", *sorted(readable_suffixes()))), multiple=True)
         display(self.button)
 
     def save(self, folder: Path) -> list[Path]:

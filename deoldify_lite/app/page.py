@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ..photo import EXTENSIONS
+from ..photo import readable_suffixes
 from . import feedback
 from .service import RENDER_FACTORS, Colorized, Refused, Service, Settings
 
@@ -37,7 +37,7 @@ def build_page(service: Service, feedback_folder: Path, samples: list[Path], max
                 photos = gr.File(
                     label="Photos, one or many",
                     file_count="multiple",
-                    file_types=sorted(EXTENSIONS),
+                    file_types=sorted(readable_suffixes()),
                     height=200,
                     elem_id="photos",
                 )

@@ -59,7 +59,9 @@ def serve(
         cache = folder / "cache"
         cache.mkdir()
         os.environ["GRADIO_TEMP_DIR"] = str(cache)
-        service = Service([*weights, *(model.name for model in shipped())], cache, max_pixels, device, precision)
+        service = Service(
+            [*weights, *(model.name for model in shipped())], cache, max_pixels, device, precision, max_photos
+        )
         page = _page(service, folder, feedback, max_photos, max_waiting)
         try:
             address = _launch(page, folder, host, port, max_megabytes, max_photos * max_megabytes)

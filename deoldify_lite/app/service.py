@@ -8,17 +8,31 @@ import logging
 import re
 import secrets
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from ..colorize.colorizer import Colorizer
+from ..colorize.folder import Job
+from ..colorize.pages import colorize_pages, has_pages
 from ..errors import DeoldifyError
 from ..files import atomic_path, sha256
 from ..modeling.weights import find_weights
-from ..photo import BadPhoto, ColorPixels, Photo, open_photo, output_name, save_photo, takes_ycbcr, to_8bit
+from ..photo import (
+    BadPhoto,
+    ColorPixels,
+    MissingExtra,
+    Photo,
+    open_photo,
+    output_name,
+    save_photo,
+    takes_ycbcr,
+    to_8bit,
+)
 from ..photo.reading import TINTED_NOTE
 
 STRENGTHS = (0.0, 3.0)
@@ -74,6 +88,7 @@ class Service:
         weights: names or files, as `Colorizer` takes them; the first is the default model.
         folder: where results are written, each into a folder of its own with a name that cannot be guessed.
         max_pixels: larger photos are refused before they are decoded.
+        max_pages: files with more pages are refused.
 
     Raises:
         BadWeights, DeviceUnavailable: as `Colorizer` does.
@@ -86,9 +101,11 @@ class Service:
         max_pixels: int,
         device: str = "auto",
         precision: str = "auto",
+        max_pages: int | None = None,
     ):
         self.folder = folder
         self.max_pixels = max_pixels
+        self.max_pages = max_pages
         self._colorizers = {}
         self._hashes = {}
         for name in weights:
@@ -119,12 +136,16 @@ class Service:
         _check(settings)
         colorizer = self._colorizer(settings.model)
         factor = colorizer.valid_render_factor(settings.render_factor)
+        colorize = partial(colorizer.colorize_photo, strength=settings.strength, render_factor=factor)
+        result = self.folder / secrets.token_hex(16) / output_name(file.name)
         try:
-            photo = open_photo(file, self.max_pixels)
-            result = self.folder / secrets.token_hex(16) / output_name(file.name)
-            for_jpeg = takes_ycbcr(result)
-            pixels = colorizer.colorize_photo(photo, settings.strength, render_factor=factor, for_jpeg=for_jpeg)
-            save_photo(pixels, photo, result)
+            if has_pages(job := Job(file, result)):
+                photo, pixels, notes = self._colorize_pages(job, colorize)
+            else:
+                photo = open_photo(file, self.max_pixels)
+                pixels = colorize(photo, for_jpeg=takes_ycbcr(result))
+                save_photo(pixels, photo, result)
+                notes = photo.notes
             before, after = self._previews(file, photo, pixels, result.parent / "previews")
         except Exception as error:
             raise Refused(_sentence(error)) from error
@@ -136,14 +157,28 @@ class Service:
             replace(settings, render_factor=factor),
             self._hashes[settings.model],
             photo.size,
-            tuple(photo.notes),
+            tuple(notes),
         )
+
+    def _colorize_pages(
+        self, job: Job, colorize: Callable[..., ColorPixels]
+    ) -> tuple[Photo, ColorPixels, Sequence[str]]:
+        "Colorize a file of several pages. Returns the first of them, to be shown, and notes on all."
+        shown = []
+
+        def show(photo: Photo, pixels: ColorPixels) -> None:
+            if not shown:
+                shown.extend((photo, pixels))
+
+        done = colorize_pages(job, colorize, self.max_pixels, max_pages=self.max_pages, on_page=show)
+        return *shown, [f"{done.pages} pages, of which the first is shown", *filter(None, [done.error]), *done.notes]
 
     def _previews(self, file: Path, photo: Photo, pixels: ColorPixels, folder: Path) -> tuple[Path, Path]:
         "JPEGs for the screen: the original and the result."
         original = photo.gray()
         if TINTED_NOTE in photo.notes:  # a sepia original is shown in sepia
-            original = open_photo(file, self.max_pixels, keep_source=True).source or original
+            with suppress(BadPhoto):  # where the first page is not the one that is shown
+                original = open_photo(file, self.max_pixels, keep_source=True).source or original
         colors = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
         folder.mkdir()
         for name, image in (("before.jpg", original), ("after.jpg", colors)):
@@ -186,6 +221,8 @@ def _sentence(error: Exception) -> str:
     "What went wrong, in a sentence for the visitor; an error of ours goes to the log."
     if isinstance(error.__cause__, FileNotFoundError):
         return "not here any more; please send it again"
+    if isinstance(error, MissingExtra):
+        return f"{error.title} files are not supported here; convert it to JPEG, PNG or TIFF first"
     if isinstance(error, BadPhoto):
         return re.sub(r" \(--[^)]*\)$", "", str(error))  # advice for the command line
     if isinstance(error, MemoryError):

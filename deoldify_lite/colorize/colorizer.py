@@ -1,6 +1,7 @@
 """The class that people import: a PIL image or a file in, the same in colour out."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ from ..photo import (
 )
 from .engine import Engine
 from .folder import Result, single_job
-from .hints import Hints, read_hints
+from .hints import BadHints, Hints, read_hints
+from .pages import colorize_pages, has_pages
 from .prepared import PreparedPhoto, as_image
 
 if TYPE_CHECKING:
@@ -163,7 +165,8 @@ class Colorizer:
     ) -> Result:
         """Colorize a file, and write the result atomically with the metadata of the original.
 
-        16 bit a channel stay 16 bit in PNG and TIFF. A file that exists is replaced, but never the original.
+        TIFF and PDF keep their pages. 16 bit a channel stay 16 bit in PNG and TIFF. A file that exists is replaced, but
+        never the original.
 
         Args:
             target: a file, whose extension names the format; or a folder, for the same name and format there.
@@ -173,7 +176,8 @@ class Colorizer:
             like: as in `colorize`.
 
         Returns:
-            Where the result is, its size, the seconds that it took, and notes on what the format could not hold.
+            Where the result is, its size, the seconds that it took, notes on what the format could not hold, and, as
+            `error`, which pages could not be colorized.
 
         Raises:
             BadPhoto: not a photo, damaged, too large, or too large for the target's format.
@@ -185,6 +189,13 @@ class Colorizer:
         started = time.monotonic()
         job = single_job(Path(source), Path(target))
         try:
+            if has_pages(job):
+                if hints:
+                    raise BadHints(f"{job.input}: hints are for files of one picture, not for pages")
+                if isinstance(like, _PHOTO):
+                    like = self.reference(like, render_factor=render_factor)  # once for all pages
+                colorize = partial(self.colorize_photo, strength=strength, render_factor=render_factor, like=like)
+                return colorize_pages(job, colorize, max_pixels, self.engine.needs_source)
             photo = open_photo(job.input, max_pixels, keep_source=self.engine.needs_source)
             if isinstance(hints, str | Path):
                 hints, notes = read_hints(Path(hints), photo.size)

@@ -56,6 +56,7 @@ class Result:
     """The result of a job: a line of the report.
 
     variants: all the files written, where there are several; the first is `output`.
+    error: why it failed; or, where it is done, which of its pages failed, and why.
     """
 
     input: str
@@ -67,6 +68,7 @@ class Result:
     height: int | None = None
     seconds: float | None = None
     variants: list[str] = field(default_factory=list)
+    pages: int | None = None  # of a TIFF or PDF with several
 
     @classmethod
     def done(cls, job: Job, photo: Photo, started: float, variants: int = 1) -> "Result":
@@ -79,7 +81,9 @@ class Result:
         return json.dumps({k: v for k, v in asdict(self).items() if v not in (None, [])})
 
 
-def find_jobs(source: Path, target: Path, recursive: bool = False, kind: Kind = PHOTOS) -> list[Job]:
+def find_jobs(
+    source: Path, target: Path, recursive: bool = False, kind: Kind = PHOTOS, may_be_empty: bool = False
+) -> list[Job]:
     """The jobs, in a fixed order, for the file `source` or the photos in the folder `source`.
 
     Names and subfolders are kept, so that photos of one name in two folders have different results. Hidden files and
@@ -87,13 +91,13 @@ def find_jobs(source: Path, target: Path, recursive: bool = False, kind: Kind = 
     cannot be listed becomes a job, which will fail, so that it is reported.
 
     Raises:
-        BadRequest: `source` is missing or empty, or a result would replace an original.
+        BadRequest: `source` is missing, or empty unless it `may_be_empty`, or a result would replace an original.
     """
     try:
         if not source.exists():
             raise BadRequest(f"{source}: no such file or folder")
         if source.is_dir():
-            return _find_in_folder(source, target, recursive, kind)
+            return _find_in_folder(source, target, recursive, kind, may_be_empty)
         return [single_job(source, target, kind)]
     except OSError as error:
         raise BadRequest(f"{error.filename}: {error.strerror}") from error
@@ -101,7 +105,7 @@ def find_jobs(source: Path, target: Path, recursive: bool = False, kind: Kind = 
         raise BadRequest(str(error)) from error
 
 
-def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind) -> list[Job]:
+def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind, may_be_empty: bool) -> list[Job]:
     if target.is_file():
         raise BadRequest(f"{target} is a file; colorizing a folder takes a folder to write to")
     if target.exists() and target.samefile(source):
@@ -110,7 +114,7 @@ def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind) -> 
         Job(source / inside, target / inside.parent / kind.output_name(inside.name))
         for inside in walk(source, kind.extensions, recursive=recursive, follow_links=True, avoid=target)
     ]
-    if not jobs:
+    if not jobs and not may_be_empty:
         hint = "" if recursive else " (-r looks into subfolders, too)"
         raise BadRequest(f"{source}: no {kind.plural} in this folder{hint}")
     # With nested or linked folders, the path of a result may be that of an original.

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from ..photo import MAX_PIXELS, BadPhoto, Photo, count_pixels, open_photo, save_
 from .colorizer import Colorizer
 from .engine import Engine
 from .folder import Job, Result
-from .hints import Hint, hints_beside, read_hints
+from .hints import BadHints, Hint, hints_beside, read_hints
+from .pages import colorize_pages, has_pages
 from .prepared import PreparedPhoto
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ def colorize_all(
     workers = worker_count()
     budget = PixelBudget(PIXELS_AT_ONCE)
     factor = colorizer.valid_render_factor(render_factor)
+    stopped = threading.Event()
+    by_page = partial(
+        colorize_pages,
+        colorize=partial(colorizer.colorize_photo, strength=strength, render_factor=factor, like=like),
+        max_pixels=max_pixels,
+        keep_source=engine.needs_source,
+        stopped=stopped,
+    )
     read = partial(
         _read,
         engine=engine,
@@ -67,6 +76,7 @@ def colorize_all(
         max_pixels=max_pixels,
         budget=budget,
         with_hints=bool(like) or variants > 1,
+        by_page=by_page if variants == 1 else None,
     )
     write = partial(_write, engine=engine, strength=strength, budget=budget, like=like, variants=variants)
     threads = NetworkThreads()
@@ -94,6 +104,7 @@ def colorize_all(
                 elif running := [item.reading or item.writing for item in queue if not item.result]:
                     wait(running, return_when=FIRST_COMPLETED)
         finally:
+            stopped.set()
             budget.lift()
             for item in queue:
                 if item.reading:
@@ -207,21 +218,37 @@ def _result_without_work(job: Job, claimed: dict[Path, Path], overwrite: bool, v
 
 
 def _read(
-    job: Job, *, engine: Engine, render_factor: int, max_pixels: int, budget: PixelBudget, with_hints: bool
+    job: Job,
+    *,
+    engine: Engine,
+    render_factor: int,
+    max_pixels: int,
+    budget: PixelBudget,
+    with_hints: bool,
+    by_page: Callable[[Job], Result] | None,
 ) -> Prepared | Result:
+    "Read a photo. A file of several pages is done as a whole, by `by_page`."
     started, pixels = time.monotonic(), count_pixels(job.input)
     budget.acquire(pixels)
+    prepared = None
     try:
         if job.input.is_dir():
             raise BadPhoto("a folder that cannot be listed")
+        if has_pages(job):
+            if not by_page or job.hints or hints_beside(job.input):
+                raise BadHints("hints and variants are for files of one picture, not for pages")
+            return by_page(job)
         photo = open_photo(job.input, max_pixels, keep_source=engine.needs_source)
         hints = _hints_for(job, photo, engine)
         if with_hints and hints is None:
             hints = []
-        return Prepared(photo, engine.preprocess(photo, render_factor), started, pixels, hints)
+        prepared = Prepared(photo, engine.preprocess(photo, render_factor), started, pixels, hints)
+        return prepared
     except Exception as error:
-        budget.release(pixels)
         return _failed(job, error)
+    finally:
+        if not prepared:
+            budget.release(pixels)
 
 
 def _hints_for(job: Job, photo: Photo, engine: Engine) -> list[Hint] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from ..files import walk
-from ..photo import PHOTO_SUFFIXES, BadPhoto, read_rgb
+from ..photo import PICTURE_SUFFIXES, BadPhoto, read_rgb
 from ..sources import NoPhotos
 
 CROP = "center crop, resized with Lanczos"
@@ -80,7 +80,7 @@ def find_references(paths: Iterable[Path]) -> tuple[list[Reference], list[str]]:
 
 def _references_in(path: Path, problems: list[str]) -> Iterable[Reference]:
     if path.is_dir():
-        for inside in walk(path, PHOTO_SUFFIXES | {".tar"}):
+        for inside in walk(path, PICTURE_SUFFIXES | {".tar"}):
             file = path / inside
             if file.suffix == ".tar" and file.is_file():
                 yield from _members(file, inside.parent, problems)
@@ -114,4 +114,4 @@ def as_text(path: Path) -> str:
 
 def is_photo(name: str) -> bool:
     "Whether a file name has a photo's extension and is not hidden."
-    return not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
+    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES

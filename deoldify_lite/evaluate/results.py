@@ -1,15 +1,13 @@
 """Finished pictures of any program in a folder, matched to the reference photos by name."""
 
-import io
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from ..files import walk
-from ..photo import PHOTO_SUFFIXES, BadPhoto
-from ..photo.formats import FORMATS
+from ..photo import PICTURE_SUFFIXES, BadPhoto, output_name, upright_size
 from ..sources import NoPhotos
 from .references import Reference, as_text, center_crop
 
@@ -17,8 +15,8 @@ from .references import Reference, as_text, center_crop
 class Results:
     """A folder of finished pictures, each named as its reference.
 
-    `.png` may be appended, and the extension may differ where that leaves no doubt. A picture has its reference's size
-    and is cropped in the same way, or it is the crop already.
+    `.png` may be appended, or what `output_name` appends, and the extension may differ where that leaves no doubt. A
+    picture has its reference's size and is cropped in the same way, or it is the crop already.
 
     files: the picture's path by the reference's name.
     extra: names of pictures that belong to no reference.
@@ -31,13 +29,13 @@ class Results:
         if not folder.is_dir():
             raise NoPhotos(f"{folder}: no such folder")
         pictures = {
-            as_text(inside): folder / inside for inside in walk(folder, PHOTO_SUFFIXES) if (folder / inside).is_file()
+            as_text(inside): folder / inside for inside in walk(folder, PICTURE_SUFFIXES) if (folder / inside).is_file()
         }
         if not pictures:
             raise NoPhotos(f"{folder}: no pictures in this folder")
         self.files: dict[str, Path] = {}
         for reference in references:
-            for name in (reference.name, f"{reference.name}.png"):
+            for name in (reference.name, f"{reference.name}.png", output_name(reference.name)):
                 if name in pictures:
                     self.files.setdefault(reference.name, pictures[name])
         unused = set(pictures.values()) - set(self.files.values())
@@ -59,7 +57,7 @@ class Results:
         """
         data = self.read(reference)
         picture = center_crop(data, size)
-        found, expected = _upright_size(data), _upright_size(reference.read())
+        found, expected = upright_size(data), upright_size(reference.read())
         if found not in (expected, (size, size)):
             raise BadPhoto("the picture has {} x {} pixels, the photo {} x {}".format(*found, *expected))
         return picture
@@ -74,13 +72,3 @@ def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
     for name in names:
         found[Path(name).with_suffix("").as_posix()].append(name)
     return found
-
-
-def _upright_size(photo: bytes) -> tuple[int, int]:
-    "Width and height of a readable photo after its EXIF rotation."
-    with Image.open(io.BytesIO(photo), formats=FORMATS) as image:
-        try:
-            turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-        except Exception:  # damaged EXIF, which reading a photo ignores as well
-            turned = False
-        return image.size[::-1] if turned else image.size

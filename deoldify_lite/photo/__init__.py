@@ -5,28 +5,44 @@ XMP, resolution. `Photo.merge` adds the predicted chroma to the luma, and `save_
 of the original.
 """
 
-from .formats import EXTENSIONS, FORMATS, PHOTO_SUFFIXES, WRITABLE, output_name
+from .extras import MissingExtra, readable_suffixes
+from .formats import (
+    EXTENSIONS,
+    FORMATS,
+    PHOTO_SUFFIXES,
+    PICTURE_SUFFIXES,
+    WRITABLE,
+    holds_pages,
+    output_name,
+)
 from .merging import merge_for_jpeg
-from .reading import MAX_PIXELS, count_pixels, open_photo, photo_from_image, read_rgb
+from .reading import MAX_PIXELS, count_pixels, open_pages, open_photo, photo_from_image, read_rgb, upright_size
 from .types import BadPhoto, ColorPixels, Photo, to_8bit
-from .writing import save_photo, takes_ycbcr
+from .writing import save_pages, save_photo, takes_ycbcr
 
 __all__ = [
     "EXTENSIONS",
     "FORMATS",
     "MAX_PIXELS",
     "PHOTO_SUFFIXES",
+    "PICTURE_SUFFIXES",
     "WRITABLE",
     "BadPhoto",
     "ColorPixels",
+    "MissingExtra",
     "Photo",
     "count_pixels",
+    "holds_pages",
     "merge_for_jpeg",
+    "open_pages",
     "open_photo",
     "output_name",
     "photo_from_image",
     "read_rgb",
+    "readable_suffixes",
+    "save_pages",
     "save_photo",
     "takes_ycbcr",
     "to_8bit",
+    "upright_size",
 ]

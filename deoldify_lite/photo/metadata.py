@@ -51,7 +51,7 @@ def read_metadata(image: Image.Image, notes: list[str]) -> dict[str, Any]:
         dpi = tuple(float(d) for d in image.info.get("dpi", ()))
     except (TypeError, ValueError, ZeroDivisionError):
         dpi = ()
-    if len(dpi) == 2 and all(0 < d < 1e5 for d in dpi):
+    if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi):  # Pillow says 1 for a TIFF that has no resolution
         metadata["dpi"] = dpi
     return metadata
 

@@ -2,46 +2,35 @@
 
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from ..bt601 import LUMA_WEIGHTS
 from ..limits import MAX_PIXELS
+from .extras import HEIF_IMAGES, JPEG_XL, PDFS, RAWS, Extra, extra_for, jpeg_xl_size, register
 from .formats import FORMATS, UNREADABLE
-from .merging import strips
-from .metadata import DAMAGED, read_metadata
-from .types import BadPhoto, Photo
+from .metadata import DAMAGED, Tag, read_metadata
+from .pdf import open_pdf, pdf_sizes, render_page
+from .raw import raw_size, read_raw
+from .types import MAX_PAGES, BadPhoto, Photo, check_size, luma_16bit
 
 TINTED = 12  # mean distance of Cb and Cr from 0, in levels, above which a photo counts as in colour or sepia
 READ_AT_ONCE = 8 << 20  # bytes; after each block the decoder gives way to other threads
+THUMBNAIL_OR_MASK = 0b101  # bits of NewSubfileType in a TIFF
 TINTED_NOTE = "had colours or a tint of its own, which are replaced"
 
 
 @contextmanager
-def _opened(file: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
-    "A Pillow image of one of our formats, its size checked before it is decoded; every failure is a `BadPhoto`."
+def _told_as_bad_photo() -> Iterator[None]:
+    "Every failure inside is a `BadPhoto`."
     try:
-        if isinstance(file, Path):
-            if file.exists() and not file.is_file():  # opening a pipe would block
-                raise BadPhoto("not a file")
-            if file.stat().st_size == 0:
-                raise BadPhoto("the file is empty")
-        # A stream: given a path, Pillow maps a TIFF into memory, and garbles it if it has to be rotated.
-        with (
-            file.open("rb") if isinstance(file, Path) else file as stream,
-            Image.open(stream, formats=FORMATS) as image,
-        ):
-            if image.width * image.height > max_pixels:
-                raise BadPhoto(
-                    f"too large: {image.width} x {image.height} is more than {max_pixels:,} pixels "
-                    "(--max-pixels raises the limit)"
-                )
-            yield image
+        yield
     except BadPhoto:
         raise
     except UnidentifiedImageError as error:
@@ -56,6 +45,52 @@ def _opened(file: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
         raise BadPhoto(f"damaged or truncated ({error})") from error
     except Exception as error:  # decoders raise many types of exceptions on broken files
         raise BadPhoto(f"damaged ({type(error).__name__}: {' '.join(str(error).split())})") from error
+
+
+def _open_stream(file: Path | BinaryIO) -> BinaryIO:
+    if not isinstance(file, Path):
+        return file
+    if file.exists() and not file.is_file():  # opening a pipe would block
+        raise BadPhoto("not a file")
+    if file.stat().st_size == 0:
+        raise BadPhoto("the file is empty")
+    # A stream: given a path, Pillow maps a TIFF into memory, and garbles it if it has to be rotated.
+    return file.open("rb")
+
+
+@contextmanager
+def _opened(file: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
+    "A Pillow image of one of our formats, its size checked before it is decoded; every failure is a `BadPhoto`."
+    with _told_as_bad_photo(), _open_stream(file) as stream, _open_image(stream, file, max_pixels) as image:
+        check_size(*image.size, max_pixels)
+        yield image
+
+
+def _open_image(stream: BinaryIO, file: Path | BinaryIO, max_pixels: int) -> Image.Image:
+    "A Pillow image, not yet decoded, by what the stream holds; the name of the file only explains a failure."
+    try:
+        return Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError:
+        stream.seek(0)
+        extra = extra_for(stream.read(16))
+        if extra in (HEIF_IMAGES, JPEG_XL):
+            return _open_with_plugin(stream, extra, max_pixels)
+        suffix = file.suffix.lower() if isinstance(file, Path) else ""
+        if kind := extra.title if extra else UNREADABLE.get(suffix):
+            raise BadPhoto(f"{kind} files are not supported; convert it to JPEG, PNG or TIFF first") from None
+        raise
+
+
+def _open_with_plugin(stream: BinaryIO, extra: Extra, max_pixels: int) -> Image.Image:
+    name = register(extra)
+    stream.seek(0)
+    if extra is JPEG_XL:
+        check_size(*jpeg_xl_size(stream.read()), max_pixels)
+        stream.seek(0)
+    try:
+        return Image.open(stream, formats=(name,))
+    except (UnidentifiedImageError, RuntimeError) as error:
+        raise BadPhoto(f"damaged, or not a whole {extra.title} file") from error
 
 
 def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
@@ -79,42 +114,135 @@ def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
         return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3)
 
 
+def upright_size(file: Path | bytes) -> tuple[int, int]:
+    """Width and height of a photo as it is seen, by the file's header.
+
+    Raises:
+        BadPhoto: not a photo.
+    """
+    with _opened(io.BytesIO(file) if isinstance(file, bytes) else file, sys.maxsize) as image:
+        return image.size[::-1] if _orientation(image, []) in (5, 6, 7, 8) else image.size
+
+
 def count_pixels(path: Path) -> int:
-    "The number of pixels according to the file's header; 0 if it is no photo."
+    "The number of pixels according to the file's header, of its largest page; 0 if it is no photo."
     try:
-        with _opened(Path(path), sys.maxsize) as image:
-            return image.width * image.height
+        with open_pages(path) as pages:
+            return max(width * height for width, height in (page.size for page in pages))
     except BadPhoto:
         return 0
 
 
 def open_photo(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = False) -> Photo:
-    """Read a photo file in any of `FORMATS`, any colour mode, 8 or 16 bit a channel.
+    """Read a photo file of any format, any colour mode, 8 or 16 bit a channel. Of several pages, the first.
 
     `keep_source`: keep the image itself, too, as `Photo.source`.
 
     Raises:
-        BadPhoto: not a photo, damaged, too large, or unreadable.
+        BadPhoto: not a photo, damaged, too large, or unreadable; `MissingExtra` if its format needs a package.
+    """
+    with open_pages(path, max_pixels, keep_source) as pages:
+        photo = pages[0].read()
+        if len(pages) > 1:
+            photo.notes.append(f"only the first of the {len(pages)} pages in the file")
+        return photo
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of an open file.
+
+    size: width and height before it is turned upright; 0 x 0 if it is damaged.
+    read: reads it; raises `BadPhoto` if it is damaged or too large, which costs no other page.
+    """
+
+    size: tuple[int, int]
+    read: Callable[[], Photo]
+
+
+@contextmanager
+def open_pages(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = False) -> Iterator[list[Page]]:
+    """The pages of a file: several of a TIFF or PDF, one of any other. One is in memory at a time.
+
+    Raises:
+        BadPhoto: as `open_photo`, where the file as a whole cannot be read.
     """
     path = Path(path)
-    if kind := UNREADABLE.get(path.suffix.lower()):
-        raise BadPhoto(f"{kind} files are not supported; convert it to JPEG, PNG or TIFF first")
-    with _opened(path, max_pixels) as image:
-        image.decodermaxblock = READ_AT_ONCE
-        if _is_16bit_color(image):
-            notes = []
-            photo = _from_16bit(_16bit_pixels(path, image, notes), image, notes)
-        elif not keep_source and image.format in ("JPEG", "MPO") and _holds_luma(image):
-            photo = _from_jpeg(image)
-        else:
-            photo = photo_from_image(image)
-            photo.source = photo.source if keep_source else None
-            if image.format == "TIFF" and photo.luma.dtype == np.uint16:
-                photo.luma = _apply_tiff_tags(photo.luma, image)
-        photo.metadata = read_metadata(image, photo.notes)
-        if _has_more(image):
-            photo.notes.append("only the first of the pictures in the file")
-        return photo
+    with ExitStack() as stack:
+        with _told_as_bad_photo():
+            stream = stack.enter_context(_open_stream(path))
+            extra = extra_for(stream.read(16), path.suffix)
+            stream.seek(0)
+            if extra is RAWS:
+                pages = [Page(raw_size(stream), partial(read_raw, stream, max_pixels))]
+            elif extra is PDFS:
+                document = stack.enter_context(open_pdf(stream))
+                pages = [
+                    Page(size, partial(_read_pdf_page, document, number, max_pixels, keep_source))
+                    for number, size in enumerate(pdf_sizes(document))
+                ]
+            else:
+                image = stack.enter_context(_open_image(stream, path, max_pixels))
+                pages = [
+                    Page(size, partial(_read_picture, image, path, number, max_pixels, keep_source))
+                    for number, size in _pictures(image)
+                ]
+        yield [replace(page, read=_told_as_bad_photo()(page.read)) for page in pages]
+
+
+def _pictures(image: Image.Image) -> list[tuple[int, tuple[int, int]]]:
+    "Number and size of each picture of a TIFF that is a page, no thumbnail or mask; of other files, the first one."
+    if image.format != "TIFF":
+        return [(0, image.size)]
+    found = []
+    try:
+        for number in range(MAX_PAGES):
+            _seek(image, number)
+            if not image.tag_v2.get(Tag.NewSubfileType, 0) & THUMBNAIL_OR_MASK:
+                found.append((number, image.size))
+    except EOFError:
+        return found or [(0, image.size)]
+    except Exception:  # reading it fails in the same way
+        return [*found, (number, (0, 0))]
+    raise BadPhoto(f"more than {MAX_PAGES} pages")
+
+
+def _seek(image: Image.Image, number: int) -> None:
+    "Turn to a picture of a TIFF."
+    image.seek(number)
+    if Tag.InterColorProfile not in image.tag_v2:
+        image.info.pop("icc_profile", None)  # of the picture before
+
+
+def _read_picture(image: Image.Image, path: Path, number: int, max_pixels: int, keep_source: bool) -> Photo:
+    "One of the pictures in a file that Pillow has opened."
+    if image.format == "TIFF":
+        _seek(image, number)
+    check_size(*image.size, max_pixels)
+    image.decodermaxblock = READ_AT_ONCE
+    if _is_16bit_color(image):
+        notes = []
+        photo = _from_16bit(_16bit_pixels(path, image, notes), image, notes)
+    elif not keep_source and image.format in ("JPEG", "MPO") and _holds_luma(image):
+        photo = _from_jpeg(image)
+    else:
+        photo = photo_from_image(image)
+        photo.source = photo.source if keep_source else None
+        if image.format == "TIFF" and photo.luma.dtype == np.uint16:
+            photo.luma = _apply_tiff_tags(photo.luma, image)
+    photo.metadata = read_metadata(image, photo.notes)
+    if image.format != "TIFF" and _has_more(image):
+        photo.notes.append("only the first of the pictures in the file")
+    return photo
+
+
+def _read_pdf_page(document: Any, number: int, max_pixels: int, keep_source: bool) -> Photo:
+    image, dpi, notes = render_page(document, number, max_pixels)
+    photo = photo_from_image(image)
+    photo.source = photo.source if keep_source else None
+    photo.metadata["dpi"] = dpi
+    photo.notes += notes
+    return photo
 
 
 def _holds_luma(image: Image.Image) -> bool:
@@ -195,12 +323,19 @@ def photo_from_image(image: Image.Image) -> Photo:
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     "The image, or a rotated copy if its EXIF data asks for that."
+    return image if _orientation(image, notes) == 1 else ImageOps.exif_transpose(image)
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    "As in EXIF, 1 to 8; 1 for a picture that its decoder has turned already, or whose EXIF data is damaged."
+    if image.format == "JXL" and not image.jpeg:
+        return 1
     try:
-        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-            return ImageOps.exif_transpose(image)
+        found = image.getexif().get(ExifTags.Base.Orientation)
+        return found if found in range(1, 9) else 1
     except Exception:  # EXIF of cameras and phones is often damaged, in many ways
         notes.append(DAMAGED)
-    return image
+        return 1
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
@@ -271,6 +406,7 @@ def _16bit_pixels(path: Path, image: Image.Image, notes: list[str]) -> np.ndarra
         return np.stack([_joined(gray, gray_lower), _joined(alpha, alpha_lower)], -1)
     upper = _unpacked(image, ";16B" if _is_big_endian(image) else ";16L", notes)
     with path.open("rb") as stream, Image.open(stream, formats=(image.format,)) as again:
+        again.seek(image.tell())
         lower = _unpacked(again, ";16L" if _is_big_endian(again) else ";16B", [])
     pixels = _joined(upper, lower)
     if image.format == "TIFF" and image.tag_v2.get(ExifTags.Base.ExtraSamples) == (1,):
@@ -309,12 +445,8 @@ def _joined(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 def _from_16bit(pixels: np.ndarray, image: Image.Image, notes: list[str]) -> Photo:
     has_alpha = pixels.shape[2] in (2, 4)
     color = pixels[..., :-1] if has_alpha else pixels
-    luma = np.empty(pixels.shape[:2], np.uint16)
-    for top, bottom, strip in strips(luma):
-        rows = color[top:bottom].astype(np.float32)
-        strip[:] = rows[..., 0] if rows.shape[2] == 1 else np.rint(rows @ np.array(LUMA_WEIGHTS, np.float32))
     alpha = np.ascontiguousarray(pixels[..., -1]) if has_alpha else _alpha_16bit(color, image)
-    return Photo(luma, alpha, notes=_ignoring_profile(image, notes))
+    return Photo(luma_16bit(color), alpha, notes=_ignoring_profile(image, notes))
 
 
 def _alpha_16bit(pixels: np.ndarray, image: Image.Image) -> np.ndarray | None:

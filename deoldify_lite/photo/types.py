@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..bt601 import LUMA_WEIGHTS
 from ..errors import DeoldifyError
-from .merging import merge
+from .merging import merge, strips
+
+MAX_PAGES = 5000  # of a file
 
 # What `save_photo` takes: RGB (H, W, 3), uint8 or uint16; or, for a JPEG, an image in YCbCr.
 ColorPixels = np.ndarray | Image.Image
@@ -55,3 +58,23 @@ class Photo:
 def to_8bit(pixels: np.ndarray) -> np.ndarray:
     "The upper byte of 16-bit pixels; 8-bit pixels as they are."
     return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+
+
+def luma_16bit(pixels: np.ndarray) -> np.ndarray:
+    "The luma (H, W) of 16-bit pixels (H, W, 1 or 3)."
+    luma = np.empty(pixels.shape[:2], np.uint16)
+    for top, bottom, strip in strips(luma):
+        rows = pixels[top:bottom].astype(np.float32)
+        strip[:] = rows[..., 0] if rows.shape[2] == 1 else np.rint(rows @ np.array(LUMA_WEIGHTS, np.float32))
+    return luma
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """
+    Raises:
+        BadPhoto: a picture of this size has more than `max_pixels`.
+    """
+    if width * height > max_pixels:
+        raise BadPhoto(
+            f"too large: {width} x {height} is more than {max_pixels:,} pixels (--max-pixels raises the limit)"
+        )

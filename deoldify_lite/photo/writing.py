@@ -4,7 +4,9 @@ import io
 import os
 import struct
 import zlib
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,9 +16,11 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..files import atomic_path
-from .formats import MAX_METADATA, MAX_SIDE, OPAQUE, WRITABLE
+from .extras import JPEG_XL, register
+from .formats import MAX_METADATA, MAX_SIDE, OPAQUE, PAGED, WRITABLE
 from .merging import strips
 from .metadata import Tag, descriptive
+from .pdf import DPI, PdfWriter, is_pdf, pdf_writer
 from .types import BadPhoto, ColorPixels, Photo, to_8bit
 
 OPTIONS = {
@@ -24,7 +28,10 @@ OPTIONS = {
     "WEBP": {"quality": 95},
     "JPEG2000": {"quality_mode": "dB", "quality_layers": [50]},
     "AVIF": {"quality": 90},
+    "JXL": {"quality": 90, "effort": 4},
 }
+TIFF_HEADER = b"II*\0\x08\0\0\0"  # with the place of the first page
+LARGEST_TIFF = 2**32 - 2**20  # bytes; places in the file are numbers of 32 bit, and the directories take some space
 END_OF_JPEG = b"\xff\xd9"
 
 
@@ -43,26 +50,74 @@ def save_photo(pixels: ColorPixels, photo: Photo, path: Path) -> None:
     kind = WRITABLE.get(path.suffix.lower())
     if kind is None:
         raise BadPhoto(f"cannot write {path.suffix or 'a file without extension'}; use one of {' '.join(WRITABLE)}")
+    if kind in PAGED:
+        with save_pages(path) as add:
+            add(0, pixels, photo)
+        return
+    _check_sides(photo, kind)
+    if kind == "JXL":
+        register(JPEG_XL)
+    metadata = _fitting_metadata(photo, kind)
+    pixels = _with_alpha(pixels, photo, kind)
+    with atomic_path(path) as temporary:
+        if kind == "PNG":
+            with temporary.open("wb") as file:
+                _write_png(file, pixels, metadata)
+        else:
+            _save_8bit(_image_8bit(pixels), temporary, kind, metadata)
+
+
+@contextmanager
+def save_pages(path: Path, source: Path | None = None) -> Iterator[Callable[[int, ColorPixels, Photo], None]]:
+    """A function that writes one page after the other into a new TIFF or PDF: takes a page's number, counted from 0,
+    its pixels and its photo, as `save_photo` does. The file is written atomically when the block ends.
+
+    source: where the pages are from. Is it a PDF and the result, too, then all but the pages stays as it was, and so
+        does each page that is not replaced.
+
+    Raises:
+        BadPhoto: the result would be too large for its format, or its format needs a package.
+        OSError: as for `save_photo`.
+    """
+    path = Path(path)
+    with atomic_path(path) as temporary:
+        if WRITABLE[path.suffix.lower()] == "TIFF":
+            with temporary.open("wb") as file:
+                tiff = TiffWriter(file)
+                yield lambda number, pixels, photo: tiff.add(_with_alpha(pixels, photo, "TIFF"), photo.metadata)
+        else:
+            with pdf_writer(temporary, source if source and is_pdf(source) else None) as pdf:
+                yield partial(_put_page, pdf)
+
+
+def _put_page(pdf: PdfWriter, number: int, pixels: ColorPixels, photo: Photo) -> None:
+    _check_sides(photo, "PDF")
+    image = _image_8bit(_with_alpha(pixels, photo, "PDF"))
+    jpeg = _encoded(image, "JPEG", OPTIONS["JPEG"])
+    pdf.put(number, jpeg, image.size, photo.metadata.get("dpi", (DPI, DPI)))
+
+
+def _with_alpha(pixels: ColorPixels, photo: Photo, kind: str) -> ColorPixels:
+    if photo.alpha is None:
+        return pixels
+    if kind in OPAQUE:
+        photo.notes.append(f"its transparency was left out, which {kind} cannot hold")
+        return pixels
+    return np.dstack([pixels, photo.alpha])
+
+
+def _check_sides(photo: Photo, kind: str) -> None:
     if max(photo.size) > (limit := MAX_SIDE.get(kind, max(photo.size))):
         raise BadPhoto(f"{kind} holds no picture with a side of more than {limit} pixels; use PNG or TIFF")
-    metadata = _fitting_metadata(photo, kind)
-    if photo.alpha is not None:
-        if kind in OPAQUE:
-            photo.notes.append(f"its transparency was left out, which {kind} cannot hold")
-        else:
-            pixels = np.dstack([pixels, photo.alpha])
-    with atomic_path(path) as temporary:
-        if write := {"TIFF": _write_tiff, "PNG": _write_png}.get(kind):
-            with temporary.open("wb") as file:
-                write(file, pixels, metadata)
-        else:
-            image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
-            _save_8bit(image, temporary, kind, metadata)
+
+
+def _image_8bit(pixels: ColorPixels) -> Image.Image:
+    return pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
 
 
 def takes_ycbcr(path: Path) -> bool:
     "Whether this file's format stores YCbCr with subsampled chroma, so that a conversion to RGB can be saved."
-    return WRITABLE.get(Path(path).suffix.lower()) == "JPEG"
+    return WRITABLE.get(Path(path).suffix.lower()) in ("JPEG", "PDF")
 
 
 def _fitting_metadata(photo: Photo, kind: str) -> dict[str, Any]:
@@ -129,19 +184,47 @@ def _write_png(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> 
     chunk(b"IEND", b"")
 
 
-def _write_tiff(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) -> None:
-    """An RGB or RGBA TIFF, 8 or 16 bit a channel, each pixel stored as its difference to the one before, deflated.
+class TiffWriter:
+    """Writes RGB or RGBA pictures into a TIFF, one page after the other, 8 or 16 bit a channel. Each pixel is stored as
+    its difference to the one before, deflated.
 
     Pillow cannot write 16 bit, nor a camera's EXIF into a compressed TIFF.
     """
-    height, width, channels = pixels.shape
-    packed = []
-    for _, _, strip in strips(pixels):
-        rows = strip.copy()
-        rows[:, 1:] -= strip[:, :-1]
-        packed.append(zlib.compress(rows.astype(rows.dtype.newbyteorder("<")).tobytes(), 6))
 
-    tags = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
+    def __init__(self, file: BinaryIO):
+        self.file = file
+        self.pointer = 4  # where the place of the next page is to be written; first in the file's header
+
+    def add(self, pixels: np.ndarray, metadata: dict[str, Any]) -> None:
+        """
+        Raises:
+            BadPhoto: the file would be larger than 4 GB.
+        """
+        packed = [_packed(strip) for _, _, strip in strips(pixels)]
+        start = self.file.seek(0, os.SEEK_END)
+        if start + sum(map(len, packed)) > LARGEST_TIFF:
+            raise BadPhoto("more than the 4 GB that a TIFF holds")
+        tags = _tiff_tags(pixels, metadata, [len(data) for data in packed])
+        tags.save(self.file)
+        self.file.writelines(packed)
+        if self.file.tell() % 2:  # the next page begins at an even place
+            self.file.write(b"\0")
+        start = start or len(TIFF_HEADER)
+        self.file.seek(self.pointer)
+        self.file.write(struct.pack("<I", start))
+        self.pointer = start + 2 + 12 * len(tags)
+
+
+def _packed(strip: np.ndarray) -> bytes:
+    rows = strip.copy()
+    rows[:, 1:] -= strip[:, :-1]
+    return zlib.compress(rows.astype(rows.dtype.newbyteorder("<")).tobytes(), 6)
+
+
+def _tiff_tags(pixels: np.ndarray, metadata: dict[str, Any], sizes: list[int]) -> ImageFileDirectory_v2:
+    "The directory of a page. `sizes`: bytes of the strips that follow."
+    height, width, channels = pixels.shape
+    tags = ImageFileDirectory_v2(TIFF_HEADER)
     if "exif" in metadata:
         exif = Image.Exif()
         exif.load(metadata["exif"])
@@ -163,8 +246,6 @@ def _write_tiff(file: BinaryIO, pixels: np.ndarray, metadata: dict[str, Any]) ->
     if channels == 4:
         tags[Tag.ExtraSamples] = 2  # alpha, not premultiplied
     tags[Tag.RowsPerStrip] = next(strips(pixels))[1]
-    sizes = [len(data) for data in packed]
     tags[Tag.StripByteCounts] = tuple(sizes)
     tags[Tag.StripOffsets] = (0, *accumulate(sizes[:-1]))  # counted from the tags' end
-    tags.save(file)
-    file.writelines(packed)
+    return tags

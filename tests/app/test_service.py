@@ -3,6 +3,7 @@
 import errno
 import logging
 import math
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.modeling.weights import BadWeights
 from deoldify_lite.models import MODELS
 from deoldify_lite.samples import sample_photos
+from helpers.scans import pages, steps, stored_pages
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,7 @@ def test_settings_that_make_no_sense(service, photos, settings, sentence):
 def test_files_that_are_no_photos(service, tmp_path):
     (tmp_path / "letter.jpg").write_text("Dear grandmother")
     (tmp_path / "empty.png").touch()
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic")
     Image.new("L", (2000, 1001)).save(tmp_path / "large.png")
     (tmp_path / "cut.jpg").write_bytes(sample_photos()["china.jpg"].read_bytes()[:20_000])
     for name, sentence in (
@@ -121,13 +124,41 @@ def test_files_that_are_no_photos(service, tmp_path):
         ("large.png", "too large: 2000 x 1001 is more than 2,000,000 pixels"),
         ("cut.jpg", "damaged or truncated"),
         ("none.jpg", "not here any more; please send it again"),
-        ("photo.heic", "HEIC files are not supported"),
+        ("photo.heic", "damaged, or not a whole HEIC file"),
     ):
         with pytest.raises(Refused) as refusal:
             service.colorize(tmp_path / name, Settings(service.models[0]))
         message = str(refusal.value)
         assert message.startswith(sentence)
         assert "--" not in message and str(tmp_path) not in message and "\n" not in message
+
+
+@pytest.mark.parametrize(("kind", "name"), [("TIFF", "scan.tif"), ("PDF", "scan.pdf")])
+def test_all_pages_are_in_the_download_and_the_first_is_shown(service, tmp_path, kind, name):
+    if kind == "PDF":
+        pytest.importorskip("pypdfium2")
+    first, second = steps(64, 48), steps(40, 60)
+    (tmp_path / name).write_bytes(pages(kind, first, second))
+    done = service.colorize(tmp_path / name, Settings(service.models[0]))
+    assert [page.size for page in stored_pages(done.result)] == [(64, 48), (40, 60)]
+    assert done.size == (64, 48) and done.notes[0] == "2 pages, of which the first is shown"
+    with Image.open(done.before) as before, Image.open(done.after) as after:
+        assert before.size == after.size == (64, 48)
+
+
+def test_a_file_with_too_many_pages_is_refused(service, tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "max_pages", 2)
+    (tmp_path / "scan.tif").write_bytes(pages("TIFF", *[steps(9, 8)] * 3))
+    with pytest.raises(Refused, match="it has 3 pages, more than 2"):
+        service.colorize(tmp_path / "scan.tif", Settings(service.models[0]))
+
+
+def test_a_visitor_is_not_told_what_to_install(service, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(Refused) as refusal:
+        service.colorize(tmp_path / "photo.heic", Settings(service.models[0]))
+    assert str(refusal.value) == "HEIC files are not supported here; convert it to JPEG, PNG or TIFF first"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, features
 
+from deoldify_lite.photo.extras import HEIF_IMAGES, JPEG_XL, register
 from deoldify_lite.samples import sample_photos
+
+from .scans import dng, pages
 
 
 def small_photo() -> Image.Image:
@@ -76,6 +79,10 @@ KINDS = {
     "lossless.j2k": (RGBA, "JPEG2000", {"irreversible": False, "no_jp2": True}),
     "a.avif": (COLOR, "AVIF", {"speed": 10} | described()),
     "rgba.avif": (RGBA, "AVIF", {"speed": 10}),
+    "a.heic": (COLOR, "HEIF", described()),
+    "rgba.heic": (RGBA, "HEIF", {}),
+    "a.jxl": (COLOR, "JXL", {name: described()[name] for name in ("exif", "xmp")}),
+    "gray.jxl": (GRAY, "JXL", {"lossless": True}),
 }
 
 
@@ -83,6 +90,9 @@ def whole(kind: str) -> bytes:
     image, name, options = KINDS[kind]
     if name == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")
+    if extra := {"HEIF": HEIF_IMAGES, "JXL": JPEG_XL}.get(name):
+        pytest.importorskip(extra.module)
+        register(extra)
     Image.init()  # MPO is among the formats that Pillow loads late
     if "append_images" in options:  # saving leaves traces in a picture
         options = options | {"append_images": [more.copy() for more in options["append_images"]]}
@@ -91,9 +101,11 @@ def whole(kind: str) -> bytes:
     return file.getvalue()
 
 
-# Written by hand, since Pillow writes no such files.
+# Written by hand, since Pillow writes no such files, or reads none.
 PLAIN = {
     "text.ppm": b"P3 # Oma\n4 3\n255\n" + b"0 128 255\n" * 12,
+    "a.dng": dng(np.asarray(GRAY).astype(np.uint16) * 257, Orientation=6, Make="Agfa"),
+    "pages.pdf": pages("PDF", GRAY, COLOR, resolution=150),
     "text.pbm": b"P1\n4 3\n" + b"0 1 1 0\n" * 3,
     "float.pfm.ppm": b"Pf\n4 3\n-1.0\n" + np.linspace(0, 1, 12, dtype="<f4").tobytes(),
     "runs.bmp": (

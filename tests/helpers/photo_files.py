@@ -68,10 +68,14 @@ BROKEN = {
     "crc.png": (damaged_pixels(SAMPLE), "damaged"),
     "crc16.png": (damaged_pixels(noise(24, 18, 3, dtype=np.uint16)), "damaged"),
     "text bomb.png": (png(SAMPLE, *[chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 20)))] * 70), "damaged.*text"),
-    "a.heic": (b"\0\0\0\x18ftypheic", "HEIC files are not supported"),
+    "a.heic": (b"\0\0\0\x18ftypheic", "not a whole HEIC file"),
+    "a.jxl": (b"\0\0\0\x0cJXL \r\n\x87\n", "not a whole JPEG XL file"),
+    "a.pdf": (b"%PDF-1.4\n%%EOF", "not a whole PDF file|PDF files are not supported"),
+    "text.pdf": (b"Dear grandmother", "not a photo"),
+    "text.dng": (b"Dear grandmother,\n" * 10, "no camera raw file|not a photo"),
     "a.SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG files are not supported"),
     "a.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "EPS files are not supported"),
-    "heic.jpg": (b"\0\0\0\x18ftypheic" + bytes(100), "not a photo, or in a format that is not supported"),
+    "heic.jpg": (b"\0\0\0\x18ftypheic" + bytes(100), "not a whole HEIC file"),
     "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a photo, or in a format that is not supported"),
     "eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a photo, or in a format that is not"),
 }
@@ -81,7 +85,7 @@ ALPHA = Image.fromarray(noise(12, 10, seed=1))
 
 
 def tiff(pixels: np.ndarray, order: str = "<", planes: bool = False, data: bytes | None = None, **tags) -> bytes:
-    "A plain TIFF of any kind of numbers, with more tags, or other ones, by name."
+    "A plain TIFF of any kind of numbers, with more tags, or other ones, by name or number."
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     parts = np.moveaxis(pixels, 2, 0) if planes else [pixels]
     parts = [part.astype(pixels.dtype.newbyteorder(order)).tobytes() for part in parts] if data is None else [data]
@@ -100,7 +104,7 @@ def tiff(pixels: np.ndarray, order: str = "<", planes: bool = False, data: bytes
     }
     directory = ImageFileDirectory_v2({"<": b"II*\0\0\0\0\0", ">": b"MM\0*\0\0\0\0"}[order])
     for name, value in (described | tags).items():
-        directory[Tag[name]] = value
+        directory[int(name) if name.isdigit() else Tag[name]] = value
     file = io.BytesIO()
     directory.save(file)
     file.writelines(parts)
