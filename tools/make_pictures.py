@@ -2,6 +2,7 @@
 
 python tools/make_pictures.py                         before_after.jpg and options.jpg, by the weights in the package
 python tools/make_pictures.py --card lite             lite/photos.jpg of the model card (pip install scikit-image)
+python tools/make_pictures.py --hints                 hints*.jpg of docs/hints.md (pip install scikit-image gradio)
 python tools/make_pictures.py --compare NAME=WEIGHTS --compare NAME=WEIGHTS     comparison.jpg
 """
 
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from deoldify_lite import Colorizer
 from deoldify_lite.cli.common import script
@@ -31,8 +32,15 @@ def main(
     card: Annotated[
         str | None, typer.Option(metavar="NAME", help="Instead, the picture of this one's model card.")
     ] = None,
+    hints: Annotated[bool, typer.Option("--hints", help="Instead, the pictures of hints and variants.")] = False,
 ) -> None:
     "Write pictures, and print where they are."
+    if hints:
+        colorizer = Colorizer()
+        write(docs / "hints.jpg", with_hints(colorizer))
+        write(docs / "hints_like.jpg", like_others(colorizer))
+        write(docs / "hints_variants.jpg", variants(colorizer))
+        return
     if card:
         write(docs / card / "photos.jpg", of_model_card(card))
         return
@@ -57,6 +65,62 @@ def of_model_card(weights: str) -> Image.Image:
     grey = [photo.convert("L") for photo in truth]
     rows = {"the input": grey, f"what {weights} makes of it": colorize(Colorizer(weights), grey)}
     return sheet(rows | {"as it was taken": truth}, height=150)
+
+
+HINTS = {  # of the sample photos, one after the other
+    "grace_hopper.jpg": [(440, 60, "#3a5fa8"), (60, 180, "#1c2f6e"), (250, 250, "#d8a080")],
+    "china.jpg": [(200, 300, "#8c3020"), (520, 330, "#4f7a35"), (430, 40, "#8fb8e0")],
+    "flower.jpg": [(330, 190, "#d02060"), (90, 250, "#1f5a2a"), (375, 410, "#e0c020")],
+}
+
+
+def with_hints(colorizer: Colorizer) -> Image.Image:
+    "The sample photos with no hint, one, two and three, which are shown as rings."
+    rows = {}
+    for count, name in enumerate(("without hints", "one hint", "two hints", "three hints")):
+        rows[name] = []
+        for photo, hints in HINTS.items():
+            image = colorizer.colorize(Image.open(sample_photos()[photo]).convert("L"), hints=hints[:count])
+            draw = ImageDraw.Draw(image)
+            for x, y, color in hints[:count]:
+                draw.circle((x, y), 12, color, "white", 3)
+            rows[name].append(image)
+    return sheet(rows, height=190)
+
+
+def like_others(colorizer: Colorizer) -> Image.Image:
+    "Photos, references for them, and what becomes of the photos: another pose, another scene, and the same scene."
+    from importlib.util import find_spec
+
+    from skimage import data
+
+    media = Path(find_spec("gradio").origin).parent / "media_assets/images"
+    left, right, _ = data.stereo_motorcycle()
+    pairs = [
+        (Image.open(sample_photos()["grace_hopper.jpg"]), Image.fromarray(data.astronaut())),
+        (Image.open(media / "cheetah1.jpg"), Image.open(media / "cheetah.jpg")),
+        (Image.fromarray(left), Image.fromarray(right)),
+    ]
+    photos = [photo.convert("RGB") for photo, _ in pairs]
+    references = [reference.convert("RGB") for _, reference in pairs]
+    grey = [photo.convert("L") for photo in photos]
+    rows = {
+        "without a reference": colorize(colorizer, grey),
+        "the reference": references,
+        "with it": [colorizer.colorize(photo, like=reference) for photo, reference in zip(grey, references)],
+        "as it was taken": photos,
+    }
+    return sheet(rows, height=190)
+
+
+def variants(colorizer: Colorizer) -> Image.Image:
+    "Four answers for each of some photos."
+    from skimage import data
+
+    photos = [Image.fromarray(photo()).convert("L") for photo in (data.astronaut, data.cat)]
+    photos += [Image.open(path).convert("L") for path in sample_photos().values()]
+    columns = [colorizer.colorize_variants(photo, 4) for photo in photos]
+    return sheet({f"NAME_{i}": row for i, row in enumerate(map(list, zip(*columns)), 1)}, height=150)
 
 
 def side_by_side(

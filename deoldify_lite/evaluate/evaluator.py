@@ -61,7 +61,7 @@ class Evaluator:
 
     def score(self, method: Method) -> MethodScores:
         "Measure what is not measured yet, and summarize. The ground truth comes first: others are compared with it."
-        key = self._key(method)
+        key = self.key(method)
         contents = self._contents(method)
         self._measure(method, key, contents)
         if method.kind == "ground_truth":
@@ -72,7 +72,7 @@ class Evaluator:
         true = self._read(self._true_key, [reference.sha256 for reference in contents])
         return MethodScores(method, list(contents), summarize(predicted, true), image_scores(predicted, true))
 
-    def _key(self, method: Method) -> str:
+    def key(self, method: Method) -> str:
         "A hash of all that the scores depend on besides the photo and the measurement."
         about = {k: v for k, v in method.about.items() if k not in ("weights", "folder")}  # names change nothing
         what = [FORMAT, method.kind, about, self.size, str(self.device), versions()]

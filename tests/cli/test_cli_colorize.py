@@ -50,6 +50,33 @@ def test_results_on_stdout_all_else_on_stderr(colorize, photos, tmp_path):
             assert image.mode == "RGB" and image.size == (64, 48)
 
 
+def test_hints_a_reference_and_variants(colorize, photos, tmp_path):
+    hints, out = tmp_path / "my.json", tmp_path / "out"
+    hints.write_text('{"version": 1, "width": 64, "height": 48, "hints": [{"x": 30, "y": 20, "color": "red"}]}')
+    results = {
+        "plain": colorize(photos / "a.png", out / "plain.png"),
+        "hints": colorize(photos / "a.png", out / "hints.png", hints=hints),
+        "like": colorize(photos / "a.png", out / "like.png", like=sample_photos()["flower.jpg"]),
+        "several": colorize(photos / "a.png", out / "several.png", variants=2),
+    }
+    assert all(result.exit_code == 0 for result in results.values())
+    assert results["several"].stdout.splitlines() == [str(out / f"several_{i}.png") for i in (1, 2)]
+    made = {path.stem: path.read_bytes() for path in out.iterdir()}
+    assert made["several_1"] == made["plain"]
+    assert len(set(made.values())) == 4
+
+
+def test_hints_that_cannot_be_used(colorize, photos, tmp_path):
+    (photos / "a.hints.json").write_text("Dear grandmother")
+    result = colorize(photos, tmp_path / "out", "-r")
+    assert result.exit_code == 1
+    assert f"{photos / 'a.png'}: {photos / 'a.hints.json'}: not JSON" in result.stderr.splitlines()
+    assert result.stdout.splitlines() == [str(tmp_path / "out" / "x" / "b.jpg")]
+    result = colorize(photos, tmp_path / "squash", "--squash", "--verbose")
+    assert result.exit_code == 0
+    assert f"{photos / 'a.png'}: a.hints.json was not used: DeOldify's way has no hints" in result.stderr.splitlines()
+
+
 def test_what_is_done_is_skipped(colorize, photos, tmp_path):
     assert colorize(photos, tmp_path / "out").exit_code == 0
     result = colorize(photos, tmp_path / "out", "-r")
@@ -110,6 +137,12 @@ def test_wrong_usage_is_exit_code_2_and_one_sentence(colorize, photos, tmp_path)
         ((photos, tmp_path / "file"), {}, "is a file"),
         ((photos / "a.png", tmp_path / "a.gif"), {}, "cannot write this format"),
         ((photos, out), {"precision": "float8"}, "precision 'float8' is unknown"),
+        ((photos, out), {"hints": tmp_path / "file"}, "--hints is for one photo"),
+        ((photos / "a.png", out), {"hints": tmp_path / "missing"}, "no such file"),
+        ((photos, out), {"like": photos / "a.png"}, "it has no colours to take"),
+        ((photos, out), {"like": tmp_path / "file"}, "the file is empty"),
+        ((photos, out, "--squash"), {"like": photos / "a.png"}, "need the usual way of colorizing"),
+        ((photos, out, "--squash"), {"variants": 2}, "need the usual way of colorizing"),
         ((photos, out), {"report": tmp_path / "empty"}, "the report cannot be written: Is a directory"),
         ((photos, out), {"report": tmp_path / "nowhere" / "report"}, "the report cannot be written: No such file"),
     ):

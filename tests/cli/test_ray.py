@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from deoldify_lite.cli import program
+from deoldify_lite.samples import sample_photos
 
 pytest.importorskip("ray.data", reason="Ray is an extra")
 pytestmark = pytest.mark.usefixtures("pillow_limit_restored")
@@ -109,3 +110,16 @@ def test_without_ray_it_says_what_to_install(run, photos, tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "ray", None)
     result = run(photos, tmp_path / "out")
     assert result.exit_code == 3 and 'pip install "deoldify_lite[ray]"' in result.stderr
+
+
+@pytest.mark.slow
+def test_hints_beside_photos_a_reference_and_variants(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    with Image.open(sample_photos()["flower.jpg"]) as flower:
+        flower.convert("L").resize((64, 48)).save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.hints.json").write_text('[[30, 20, "red"]]')
+    flags = ("--variants=2", f"--like={sample_photos()['flower.jpg']}", f"--report={tmp_path / 'r.jsonl'}")
+    result = run(tmp_path / "in", tmp_path / "out", *flags)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [str(tmp_path / "out" / f"a_{i}.png") for i in (1, 2)]
+    assert report_of(tmp_path / "r.jsonl")[str(tmp_path / "in" / "a.png")]["notes"] == ["colorized with a.hints.json"]
