@@ -11,6 +11,7 @@ from .schedule import (
     Gan,
     Generate,
     GeneratorStage,
+    HintStage,
     Loss,
     Networks,
     Postprocess,
@@ -200,6 +201,20 @@ def _presets() -> dict[str, Schedule]:
             postprocess=Postprocess(clean_masked=0.001),
             balance=0.5,
         ),
+        # Of a finished generator, which stays as it is; its branch for hints alone is trained.
+        "hints": Schedule(
+            preset="hints",
+            networks=Networks(encoder="tf_efficientnet_lite2", init_from="lite"),
+            generator_stages=(),
+            critic_stages=(),
+            cycles=0,
+            hint_stages=(HintStage("128", 128, 16, 2e-3),),
+            # Between absolute and squared error, in which PSNR counts.
+            loss=Loss(network="vgg16", features=(0.5, 1.0, 2.0), smooth_l1=0.3),
+            augment=lite.augment,
+            degradation=lite.degradation,
+            balance=0.5,
+        ),
         "smoke": Schedule(
             preset="smoke",
             networks=Networks(encoder="test_resnet", pretrained=False, critic_width=8),
@@ -222,7 +237,7 @@ PRESETS = tuple(_presets())
 
 
 def preset(name: str) -> Schedule:
-    """A schedule by name: lite, resnet34, projected, finetune, smoke, or DeOldify's artistic, stable and video; restore
+    """A schedule by name: lite, resnet34, projected, finetune, hints, smoke, or DeOldify's artistic, stable and video; restore
     is that of a restorer.
 
     Raises:

@@ -131,6 +131,25 @@ class GeneratorStage:
 
 
 @dataclass(frozen=True)
+class HintStage:
+    "A one-cycle fit of a branch for hints (`modeling.hint_branch`) beside the finished generator, on simulated hints."
+
+    name: str
+    size: int
+    batch: int
+    lr: float
+    pct_start: float = 0.1
+    epochs: float = 1.0
+    fraction: float = 1.0
+    features: float = 0.0  # as in a generator stage
+    window: float = 1.0  # likewise
+    chroma_weight: float = 0.0  # likewise
+    ema: float = 0.99  # likewise
+    score_every: int = 200  # steps; PSNR with 0, 1 and 10 hints
+    score_photos: int = 64  # validation photos that it is scored on
+
+
+@dataclass(frozen=True)
 class Generate:
     "How many photos are colorized for the critic to learn from."
 
@@ -189,6 +208,7 @@ class Schedule:
     generator_stages: tuple[GeneratorStage, ...]
     critic_stages: tuple[CriticStage, ...]
     encoder_stages: tuple[EncoderStage, ...] = ()  # instead of networks.pretrained
+    hint_stages: tuple[HintStage, ...] = ()  # after all others
     networks: Networks = field(default_factory=Networks)
     loss: Loss = field(default_factory=Loss)
     augment: Augment = field(default_factory=Augment)
@@ -197,7 +217,7 @@ class Schedule:
     generate: Generate = field(default_factory=Generate)
     gan: Gan = field(default_factory=Gan)
     postprocess: Postprocess = field(default_factory=Postprocess)
-    cycles: int = 1  # of generation, critic and GAN phase
+    cycles: int = 1  # of generation, critic and GAN phase; 0: none of them
     weight_decay: float = 1e-3
     max_grad_norm: float = 1.0
     validation: float = 0.02  # fraction of the photos that is never trained on
@@ -212,7 +232,8 @@ class Schedule:
     @property
     def pack_sizes(self) -> list[int]:
         "Sides of the crops that the stages train on."
-        return sorted({s.size for s in (*self.encoder_stages, *self.generator_stages, *self.critic_stages, self.gan)})
+        stages = [*self.encoder_stages, *self.generator_stages, *self.critic_stages, *self.hint_stages]
+        return sorted({stage.size for stage in stages + [self.gan] * bool(self.cycles)})
 
     def override(self, changes: dict[str, str]) -> "Schedule":
         """A copy with fields changed, named by dotted paths: `{"gan.lr": "2e-5", "generator_stages.0.batch": "32"}`.

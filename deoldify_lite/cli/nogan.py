@@ -23,6 +23,7 @@ class StageName(str, Enum):
     generate = "generate"
     critic = "critic"
     gan = "gan"
+    hints = "hints"
     all = "all"
 
 
@@ -33,7 +34,7 @@ def nogan(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="lite, resnet34, projected, restore, finetune, artistic, stable, video, smoke; else as begun."
+            help="lite, resnet34, projected, restore, finetune, hints, artistic, stable, video, smoke; else as begun."
         ),
     ] = None,
     init_from: Annotated[

@@ -8,6 +8,8 @@ The networks here are plain: spectral norm is put on for training (`layers.add_s
 weights when they are saved (`layers.plain_state`).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -77,12 +79,21 @@ class Lite(nn.Module):
 
     def decode(self, x: Tensor) -> Tensor:
         "A normalised grayscale picture (N, 3, H, W) -> the decoder's last features, at half its size."
-        _, bn, relu, middle, *blocks, _, _, _ = self.layers
-        *skips, h = self.encoder(x)
-        h = middle(relu(bn(h)))
-        for block, skip in zip(blocks, reversed(skips)):
+        return self.decode_all(self.encoder(x))[-1]
+
+    def decode_all(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        "The encoder's features, finest first -> the decoder's after each of its blocks, finest last."
+        _, bn, relu, middle, *_ = self.layers
+        *skips, h = encoded
+        return self.decode_from(middle(relu(bn(h))), skips)
+
+    def decode_from(self, h: Tensor, skips: Sequence[Tensor]) -> list[Tensor]:
+        "Features of the decoder and the encoder's finer ones, finest first -> the decoder's after the blocks left."
+        decoded = []
+        for block, skip in zip(list(self.layers)[-3 - len(skips) : -3], reversed(skips)):
             h = block(h, skip)
-        return h
+            decoded.append(h)
+        return decoded
 
     def head(self, features: Tensor, x: Tensor) -> Tensor:
         "The decoder's last features -> what `raw` gives for the picture `x`."

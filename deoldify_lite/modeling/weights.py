@@ -18,9 +18,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..errors import Unavailable
-from ..files import write_atomically
+from ..files import sha256, write_atomically
 from ..models import MODELS, usual_render_factor
 from .generator import build_generator
+from .hint_branch import HintBranch
 from .layers import plain_state
 from .restorer import RestorerUnet
 
@@ -201,6 +202,47 @@ def save_weights(
     config = network.config if config is None else config
     state = {k: (v.to(dtype) if dtype and v.is_floating_point() else v).cpu().contiguous() for k, v in state.items()}
     write_atomically(path, save(state, {METADATA_KEY: json.dumps(config | dict(about or {}))}))
+
+
+HINT_BRANCH = "hint_branch"  # the architecture in the metadata of a branch
+
+
+def hint_branch_file(generator: Path) -> Path:
+    "Where the branch for hints of a generator's weights is: beside them."
+    return generator.with_name(f"{generator.stem}_hints.safetensors")
+
+
+def save_hint_branch(branch: HintBranch, path: Path, generator_sha256: str, dtype: torch.dtype | None = None) -> None:
+    "As `save_weights`, of the branch for the generator whose file has this hash."
+    config = {"architecture": HINT_BRANCH, "generator_sha256": generator_sha256} | branch.config
+    save_weights(branch, path, config=config, dtype=dtype)
+
+
+def load_hint_branch(name_or_path: str | Path = "lite", device: str | torch.device = "cpu") -> HintBranch | None:
+    """The branch for hints of a generator's weights, in eval mode; None where there is none beside them.
+
+    Raises:
+        BadWeights: damaged, of another architecture, or trained for other weights than these.
+    """
+    generator = find_weights(name_or_path)
+    path = hint_branch_file(generator)
+    if not path.is_file():
+        return None
+    config, state = read_safetensors(path)
+    trained_for = config.pop("generator_sha256", None)
+    if config.pop("architecture", None) != HINT_BRANCH:
+        raise BadWeights(f"{path}: holds no branch for hints")
+    if trained_for != sha256(generator):
+        raise BadWeights(
+            f"{path}: trained for other weights than {generator} holds; train it again "
+            f"(nogan --preset hints --init-from {generator}), or delete it: hints work without it, too"
+        )
+    try:
+        branch = HintBranch(**config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadWeights(f"{path}: not a branch for hints that this version knows: {config}") from error
+    load_strictly(branch, state, path)
+    return branch.to(device).eval()
 
 
 def _read_deoldify(path: Path) -> tuple[dict, dict[str, Tensor]]:

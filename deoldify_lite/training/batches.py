@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import color
 from ..errors import UsageError
-from ..schedule import CriticStage, EncoderStage, Gan, GeneratorStage, Schedule
+from ..schedule import CriticStage, EncoderStage, Gan, GeneratorStage, HintStage, Schedule
 from . import distributed
 from .damage import restoration_pair
 from .data import Pack, jitter
@@ -21,6 +21,9 @@ from .run import Run
 from .show import show_rows
 from .stage import Stage
 from .turns import Turns
+
+
+Spec = EncoderStage | GeneratorStage | CriticStage | HintStage | Gan
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -54,7 +57,9 @@ class TrainingBatches(Batches):
     Of several processes each gets an equal part of a batch that is as many times larger.
     """
 
-    def __init__(self, stage: Stage, spec: EncoderStage | GeneratorStage | CriticStage | Gan, samples: float):
+    def __init__(
+        self, stage: Stage, spec: EncoderStage | GeneratorStage | CriticStage | HintStage | Gan, samples: float
+    ):
         "`samples` is how many the stage should see."
         self.stage, self.spec, self.first_step = stage, spec, 0
         self.batch_size = spec.batch * distributed.world_size()
@@ -89,7 +94,7 @@ class GeneratorBatches(TrainingBatches):
 
     n_inp = 2
 
-    def __init__(self, stage: Stage, spec: EncoderStage | GeneratorStage, schedule: Schedule):
+    def __init__(self, stage: Stage, spec: EncoderStage | GeneratorStage | HintStage, schedule: Schedule):
         self.photos, self.schedule = stage.run.pack(spec.size), schedule
         members = stage.run.split(self.photos).train
         order = torch.randperm(len(members), generator=stage.seed("fraction"))

@@ -35,6 +35,13 @@ def generator_fingerprint(schedule: Schedule, i: int, init_from: Path | None) ->
     return parts | stages | {"networks": networks}
 
 
+def hints_fingerprint(schedule: Schedule, i: int, generator: Path) -> dict[str, Any]:
+    "Of hint stage number `i`, for the weights of a `generator`."
+    parts = {name: getattr(schedule, name) for name in ("loss", *DATA)}
+    content = _content(generator, generator.stat().st_mtime_ns)
+    return parts | {"generator": content, "stages": schedule.hint_stages[: i + 1]}
+
+
 @lru_cache
 def _content(file: Path, _changed: int) -> str:
     return sha256(file)[:12]

@@ -5,9 +5,11 @@
     generate    colorize a fraction of the photos with it
     critic      pretrain the critic on real against generated
     gan         both against each other, briefly; choose the inflection point and postprocess the generator
+    hints       train a branch that puts hints into the finished generator's predictions
 
-Generate, critic and gan make a cycle, of which `schedule.cycles` are run. Each stage leaves its result in the run
-folder and is skipped when that is there, so the same command goes on after any interruption.
+Generate, critic and gan make a cycle, of which `schedule.cycles` are run. Most schedules have no `hints`, and the preset
+`hints` has nothing else. Each stage leaves its result in the run folder and is skipped when that is there, so the same
+command goes on after any interruption.
 """
 
 import json
@@ -16,11 +18,13 @@ from pathlib import Path
 
 import torch
 
+from ..errors import UsageError
 from ..files import write_atomically
-from ..modeling.weights import read_safetensors, save_weights
+from ..modeling.weights import hint_branch_file, read_safetensors, save_weights
 from ..models import usual_render_factor
 from .errors import StageMissing
 from .gan import critic_after, train_gan
+from .hints import generator_for_hints, train_hints
 from .inflection import use_step
 from .init_from import keep_init_weights
 from .postprocess import Postprocessed, check, postprocess
@@ -30,7 +34,7 @@ from .stage import Stage
 from .stages import generate, generated_photos, pretrain_critic, pretrain_generator, pretrained_generator
 
 log = logging.getLogger(__name__)
-STAGES = ("generator", "generate", "critic", "gan", "all")
+STAGES = ("generator", "generate", "critic", "gan", "hints", "all")
 
 
 def run_nogan(run: Run, stage: str = "all") -> Path:
@@ -41,8 +45,9 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
 
     Raises:
         StageMissing: the stage builds on one that was not run.
+        UsageError: the schedule has no such stage.
     """
-    _check_all(run)
+    _check_all(run, stage)
     run.keep()
     keep_init_weights(run.folder, run.schedule.networks)
     try:
@@ -56,7 +61,7 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
 
 
 def _run_stages(run: Run, stage: str) -> None:
-    if stage in ("generator", "all"):
+    if stage in ("generator", "all") and run.schedule.generator_stages:
         pretrain_generator(run)
         if stage == "generator" or _last_gan(run) is None:
             _publish(run)
@@ -74,18 +79,30 @@ def _run_stages(run: Run, stage: str) -> None:
             train_gan(run, cycle, before, _require(critic, "critic").weights)
             if cycle == _last_gan(run):  # of a run that is done, all others are older
                 _publish(run)
+    if stage in ("hints", "all") and run.schedule.hint_stages:
+        _publish_hints(run, train_hints(run))
 
 
-def _check_all(run: Run) -> None:
-    "Refuse a schedule that cannot be, or contradicts anything that is already done, before anything is touched."
-    check(run.schedule)
+def _check_all(run: Run, stage: str) -> None:
+    """Refuse a stage or schedule that cannot be, or contradicts anything that is already done, before anything is
+    touched."""
+    schedule = run.schedule
+    parts = {"generator": schedule.generator_stages, "hints": schedule.hint_stages, "all": True}
+    if not parts.get(stage, schedule.cycles):
+        raise UsageError(f"the schedule of {run.folder} (preset {schedule.preset}) has no stage {stage}")
+    if schedule.cycles and not schedule.generator_stages:
+        raise UsageError("a schedule with cycles of critic and GAN phase needs generator stages before them")
+    check(schedule)
     stages = [run.encoder_stage(i) for i in range(len(run.schedule.encoder_stages))]
     stages += [run.generator_stage(i) for i in range(len(run.schedule.generator_stages))]
     for cycle in range(1, run.schedule.cycles + 1):
         stages += [run.generate_stage(cycle), run.gan_stage(cycle)]
         stages += [run.critic_stage(cycle, spec.name) for spec in run.schedule.critic_stages]
-    for stage in stages:
-        _ = stage.is_done
+    if schedule.hint_stages and (not schedule.generator_stages or result(run).is_file()):
+        generator = generator_for_hints(run)
+        stages += [run.hint_stage(i, generator) for i in range(len(schedule.hint_stages))]
+    for each in stages:
+        _ = each.is_done
 
 
 def result(run: Run) -> Path:
@@ -127,6 +144,18 @@ def _publish(run: Run) -> Path:
     return result(run)
 
 
+def _publish_hints(run: Run, weights: Path) -> Path:
+    "Put the trained branch beside the run's result, which is the generator that it is for. Half precision is enough."
+    generator = generator_for_hints(run)
+    if generator != result(run):  # the run began with a finished one
+        write_atomically(result(run), generator.read_bytes())
+    path = hint_branch_file(result(run))
+    config, state = read_safetensors(weights)
+    save_weights(None, path, config=config, state=state, dtype=torch.float16)
+    log.info("%s is the branch for hints now", path)
+    return path
+
+
 def postprocessed(run: Run) -> Postprocessed | None:
     "What the newest GAN phase gave, postprocessed as the schedule has it; None where none is done yet."
     if not (cycle := _last_gan(run)):
@@ -137,8 +166,8 @@ def postprocessed(run: Run) -> Postprocessed | None:
 def _cycles(run: Run, stage: str) -> list[int]:
     "The cycles that a call with `stage` works on."
     cycles = list(range(1, run.schedule.cycles + 1))
-    if stage == "all":
-        return cycles
+    if stage in ("all", "hints"):
+        return cycles if stage == "all" else []
     return [next((c for c in cycles if not run.gan_stage(c).is_done), cycles[-1])]
 
 

@@ -20,7 +20,7 @@ from . import distributed
 from .damage import restoration_pair
 from .data import Pack, Split, pack, step_generator
 from .degradation import grayscale_input
-from .fingerprints import cycle_fingerprint, encoder_fingerprint, generator_fingerprint
+from .fingerprints import cycle_fingerprint, encoder_fingerprint, generator_fingerprint, hints_fingerprint
 from .init_from import init_networks, init_weights
 from .stage import Stage
 
@@ -157,6 +157,11 @@ class Run(RunFolder):
 
     def gan_stage(self, cycle: int) -> Stage:
         return self._cycle_stage(cycle, "gan", "gan")
+
+    def hint_stage(self, i: int, generator: Path) -> Stage:
+        "`generator` are the weights that it is for."
+        name = self.schedule.hint_stages[i].name
+        return self.stage(f"hints/{i + 1}-{name}", hints_fingerprint(self.schedule, i, generator))
 
     def _cycle_stage(self, cycle: int, part: str, folder: str) -> Stage:
         return self.stage(f"cycle-{cycle}/{folder}", cycle_fingerprint(self.schedule, cycle, part, self.init_from))

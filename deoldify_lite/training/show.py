@@ -17,6 +17,8 @@ CURVES = {
     "total variation": ("generator/total_variation",),
     "feature loss": ("generator/feature_3", "generator/feature_4", "generator/feature_5"),
     "critic accuracy": ("critic/accuracy_real", "critic/accuracy_fake"),
+    "loss with hints": ("hints/loss",),
+    "PSNR with hints": ("psnr/0_hints", "psnr/1_hints", "psnr/10_hints"),
     "GAN losses": ("critic/loss", "generator/adversarial"),
 }
 
