@@ -23,6 +23,7 @@ class Model:
 
     architecture, encoder: as `build_generator` takes them; the architectures of DeOldify include their encoder.
     sha256: of the file, where it ships; None for files of others, of which this package keeps no hash.
+    hints_sha256: of the file of its branch for hints, where one ships; it lies beside that of the generator.
     render_factor: the default when colorizing; the network sees as many pixels as a square with sides of 16 times this.
     card: the model card, a path in this repository or an address.
     """
@@ -36,6 +37,7 @@ class Model:
     trained_on: str
     licence: str
     card: str
+    hints_sha256: str | None = None
 
     @property
     def ships(self) -> bool:
@@ -46,6 +48,17 @@ class Model:
     def path(self) -> Path:
         "Where the file is, or would have to be."
         return (SHIPPED if self.ships else weights_folder()) / self.file
+
+    @property
+    def files(self) -> dict[Path, str]:
+        "What ships of the model: files and their SHA-256."
+        branch = {hint_branch_file(self.path): self.hints_sha256} if self.hints_sha256 else {}
+        return {self.path: self.sha256} | branch if self.ships else {}
+
+
+def hint_branch_file(generator: Path) -> Path:
+    "Where the branch for hints of a generator's weights is: beside them."
+    return generator.with_name(f"{generator.stem}_hints.safetensors")
 
 
 DEOLDIFY = {"licence": "MIT: DeOldify, Jason Antic", "card": "https://github.com/jantic/DeOldify"}

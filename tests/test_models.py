@@ -19,6 +19,7 @@ from deoldify_lite.modeling.weights import (
     default_render_factor,
     find_weights,
     load_generator,
+    load_hint_branch,
     read_safetensors,
     save_weights,
 )
@@ -29,16 +30,21 @@ ROOT = Path(__file__).parents[1]
 
 def test_lite_is_the_default_and_all_files_in_the_package_are_known():
     assert next(iter(MODELS)) == shipped()[0].name == "lite"
-    assert {model.path for model in shipped()} == set(SHIPPED.glob("*.safetensors"))
+    assert {path for model in shipped() for path in model.files} == set(SHIPPED.glob("*.safetensors"))
 
 
 @pytest.mark.parametrize("model", shipped(), ids=lambda model: model.name)
 def test_the_file_is_the_one_that_was_registered(model):
-    assert sha256(model.path) == model.sha256
+    assert all(sha256(path) == digest for path, digest in model.files.items())
     config, _ = read_safetensors(model.path)
     assert (config["architecture"], config["encoder"]) == (model.architecture, model.encoder)
     assert find_weights(model.name) == model.path
     assert default_render_factor(model.path, config) == model.render_factor
+
+
+@pytest.mark.parametrize("model", shipped(), ids=lambda model: model.name)
+def test_a_branch_for_hints_belongs_to_its_generator(model):
+    assert (load_hint_branch(model.name) is not None) == (model.hints_sha256 is not None)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)

@@ -23,7 +23,7 @@ from .engine import Engine
 from .folder import Result, single_job
 from .hints import BadHints, Hints, read_hints
 from .pages import colorize_pages, has_pages
-from .prepared import PreparedPhoto, as_image
+from .prepared import METHODS, PreparedPhoto, as_image
 
 if TYPE_CHECKING:
     from .matching import Like, Reference
@@ -48,11 +48,13 @@ class Colorizer:
         render_factor: the default of the calls below. The network sees as many pixels as a square with sides of 16
             times this. Lower is faster and more colourful, higher follows small things more closely. None: the default
             of the weights, best for most photos.
+        hint_method: how the colours of hints spread: `trained`, by a branch that lies beside the weights; `least
+            squares`, which needs no training; `auto`, trained where there is a branch.
 
     Raises:
         BadWeights: the weights cannot be found or do not fit.
         DeviceUnavailable: no such device here.
-        UsageError: an unknown precision, or a render factor below 2.
+        UsageError: an unknown precision or method, or a render factor below 2.
     """
 
     engine_class = Engine
@@ -63,7 +65,11 @@ class Colorizer:
         device: str = "auto",
         precision: str = "auto",
         render_factor: int | None = None,
+        hint_method: str = "auto",
     ):
+        if hint_method not in METHODS:
+            raise UsageError(f"hint_method is one of {', '.join(METHODS)}, not {hint_method!r}")
+        self.hint_method = hint_method
         self.engine = self.engine_class(weights, device, precision)
         self.render_factor = default_render_factor(weights, self.engine.generator.config)
         self.render_factor = self.valid_render_factor(render_factor)
@@ -145,12 +151,14 @@ class Colorizer:
 
         Raises:
             BadPhoto: as `colorize`.
+            BadWeights: the branch for hints beside the weights does not fit them.
             UsageError: this colorizer works as DeOldify does, without hints.
         """
         self.check_hints_possible()
         photo = image if isinstance(image, Photo) else photo_from_image(image)
         model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
-        return PreparedPhoto(self.engine, photo, model_input, *self.engine.predict_with_features(model_input))
+        predicted = self.engine.predict_with_features(model_input)
+        return PreparedPhoto(self.engine, photo, model_input, *predicted, method=self.hint_method)
 
     def colorize_file(
         self,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import color
-from ..device import pick_device, pick_precision, tune_allocator
+from ..device import autocast, pick_device, pick_precision, tune_allocator
 from ..modeling.fold import fold
 from ..modeling.generator import Lite
+from ..modeling.hint_branch import HintBranch, Seen, hinted_chroma, see
 from ..modeling.layers import attend_by_rows
-from ..modeling.weights import load_generator
+from ..modeling.weights import load_generator, load_hint_branch
 from ..modeling.winograd import use_winograd
 from ..photo import BadPhoto, ColorPixels, Photo, merge_for_jpeg
+from .hints import pixel_at
 
 STRIDE = 32  # the network pads sides that are no multiple of this
+HINT_SIDE = 2  # pixels of the network's input that a hint for the branch covers: one of its places
 LONGEST = 4  # times the side of the square of the same area: how long a side of the network's input may be
 
 
@@ -39,7 +43,7 @@ class Engine:
     takes_hints = True  # whether a prediction is chroma, which hints change
 
     def __init__(self, weights: str | Path = "lite", device: str = "auto", precision: str = "auto"):
-        self.device = pick_device(device)
+        self.weights, self.device = weights, pick_device(device)
         self.precision = pick_precision(self.device, precision)
         generator = fold(load_generator(weights, self.device))
         if self.device.type == "cpu":
@@ -63,21 +67,49 @@ class Engine:
         """
         return list(self.predict_chroma(self.to_luma(inputs)).cpu().numpy())
 
-    def predict_with_features(self, model_input: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-        """As `predict` for one input, and the features (C, h, w) that it is made of, which say what belongs together.
+    def predict_with_features(self, model_input: Image.Image) -> tuple[np.ndarray, np.ndarray | None, Seen | None]:
+        """As `predict` for one input, and the features (C, h, w) that it is made of, which say what belongs together;
+        and all that `predict_hinted` needs.
 
-        None in their place if the generator has none to offer, as those of DeOldify.
+        None in their places if the generator has none to offer, as those of DeOldify.
 
         Raises:
             BadPhoto: the network's output is not finite.
         """
         if not isinstance(self.generator, Lite):
-            return self.predict([model_input])[0], None
-        x = self._input(self.to_luma([model_input]))
+            return self.predict([model_input])[0], None, None
         with torch.inference_mode():
-            features = self.generator.decode(x)
-            chroma = self._finite(self.generator.bounded(self.generator.head(features, x)))
-        return chroma[0].cpu().numpy(), features[0].float().cpu().numpy()
+            seen = see(self.generator, self._input(self.to_luma([model_input])))
+            prediction = self._finite(seen.chroma)[0].cpu().numpy()
+        return prediction, seen.decoded[-1][0].float().cpu().numpy(), seen
+
+    @cached_property
+    def hint_branch(self) -> HintBranch | None:
+        """The trained branch for hints, where the weights have one beside them.
+
+        Raises:
+            BadWeights: as `load_hint_branch`.
+        """
+        branch = load_hint_branch(self.weights, self.device)
+        return branch and branch.to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def predict_hinted(self, seen: Seen, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Cb and Cr (2, H, W), float32 in [-0.5, 0.5], by `hint_branch`, with the `wanted` Cb and Cr (K, 2) at `places`
+        (K, 2), x and y as fractions of width and height, in [0, 1]. About what is wanted: see `PreparedPhoto.apply`.
+
+        Raises:
+            BadPhoto: the network's output is not finite.
+        """
+        planes = torch.zeros(1, 3, *seen.luma.shape[-2:])
+        for place, chroma in zip(places, wanted):
+            row, column = (HINT_SIDE * (each // HINT_SIDE) for each in pixel_at(place, planes.shape[-2:]))
+            hint = torch.tensor([*chroma, 1.0])[:, None, None]
+            planes[0, :, row : row + HINT_SIDE, column : column + HINT_SIDE] += hint
+        planes /= planes[:, 2:].clamp(min=1)  # hints for the same place are averaged
+        with autocast(self.device, self.precision):
+            chroma = hinted_chroma(self.generator, self.hint_branch, seen, planes.to(self.device), HINT_SIDE)
+        return self._finite(chroma.float())[0].cpu().numpy()
 
     @torch.inference_mode()
     def encode(self, luma: np.ndarray) -> list[np.ndarray]:

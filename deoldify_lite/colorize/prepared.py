@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ..errors import UsageError
 from ..photo import ColorPixels, Photo, to_8bit
 from .hints import Hint, Hints, check_hints, color_of, pixel_at, wanted_chroma
 
 if TYPE_CHECKING:
+    from ..modeling.hint_branch import Seen
     from .engine import Engine
     from .matching import Reference
     from .spreading import Spreading
 
+METHODS = ("auto", "trained", "least squares")  # auto: trained, where the weights have a branch for hints
 AROUND = 1  # a hint's colour is for the mean luma of so many pixels of the network's input in each direction
 
 
@@ -29,6 +32,8 @@ class PreparedPhoto:
     luma: (h, w) in [0, 1], what the network saw.
     prediction: Cb and Cr (2, h, w), float32 in [-0.5, 0.5].
     features: (C, h', w') of the same picture, by which colours are spread; None for a network that has none to offer.
+    seen: of the same picture, what the trained branch for hints goes by; None likewise.
+    method: how hints are spread, one of `METHODS`.
     """
 
     def __init__(
@@ -38,8 +43,11 @@ class PreparedPhoto:
         model_input: Image.Image,
         prediction: np.ndarray,
         features: np.ndarray | None = None,
+        seen: "Seen | None" = None,
+        method: str = "auto",
     ):
-        self.photo, self.prediction, self.features = photo, prediction, features
+        self.photo, self.prediction, self.features, self.seen = photo, prediction, features, seen
+        self.method = method
         self.luma = np.asarray(model_input, np.float32) / 255
         self.engine = engine
 
@@ -80,10 +88,22 @@ class PreparedPhoto:
     def apply(self, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """The chroma (2, h, w) with the `wanted` Cb and Cr (K, 2) at `places` (K, 2), and around them where it fits.
 
-        Places are x and y as fractions of width and height, in [0, 1].
+        Places are x and y as fractions of width and height, in [0, 1]. What the trained branch, where it is used, is
+        still wrong by at the places is spread by least squares, so that hints are met either way.
         """
-        predicted = np.array([self.chroma_at(place) for place in places])
-        return self.prediction + self._spreading.spread(places, wanted - predicted)
+        base = self.engine.predict_hinted(self.seen, places, wanted) if self._trained else self.prediction
+        predicted = np.array([base[(slice(None), *pixel_at(place, self.luma.shape))] for place in places])
+        return base + self._spreading.spread(places, wanted - predicted)
+
+    @property
+    def _trained(self) -> bool:
+        "Whether the trained branch is used."
+        if self.method == "least squares":
+            return False
+        trained = self.seen is not None and self.engine.hint_branch is not None
+        if self.method == "trained" and not trained:
+            raise UsageError(f"the weights {self.engine.weights} have no trained branch for hints beside them")
+        return trained
 
     def variants(self, n: int = 4, hints: Hints = ()) -> list[list[Hint]]:
         """Hints for `n` different colourings, the likeliest first, which is that of `hints` alone.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import Unavailable
 from ..files import sha256, write_atomically
-from ..models import MODELS, usual_render_factor
+from ..models import MODELS, hint_branch_file, usual_render_factor
 from .generator import build_generator
 from .hint_branch import HintBranch
 from .layers import plain_state
@@ -205,11 +205,6 @@ def save_weights(
 
 
 HINT_BRANCH = "hint_branch"  # the architecture in the metadata of a branch
-
-
-def hint_branch_file(generator: Path) -> Path:
-    "Where the branch for hints of a generator's weights is: beside them."
-    return generator.with_name(f"{generator.stem}_hints.safetensors")
 
 
 def save_hint_branch(branch: HintBranch, path: Path, generator_sha256: str, dtype: torch.dtype | None = None) -> None:

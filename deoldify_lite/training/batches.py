@@ -22,7 +22,6 @@ from .show import show_rows
 from .stage import Stage
 from .turns import Turns
 
-
 Spec = EncoderStage | GeneratorStage | CriticStage | HintStage | Gan
 
 

@@ -7,9 +7,9 @@
     gan         both against each other, briefly; choose the inflection point and postprocess the generator
     hints       train a branch that puts hints into the finished generator's predictions
 
-Generate, critic and gan make a cycle, of which `schedule.cycles` are run. Most schedules have no `hints`, and the preset
-`hints` has nothing else. Each stage leaves its result in the run folder and is skipped when that is there, so the same
-command goes on after any interruption.
+Generate, critic and gan make a cycle, of which `schedule.cycles` are run. Most schedules have no `hints`, and the
+preset `hints` has nothing else. Each stage leaves its result in the run folder and is skipped when that is there, so
+the same command goes on after any interruption.
 """
 
 import json
@@ -20,8 +20,8 @@ import torch
 
 from ..errors import UsageError
 from ..files import write_atomically
-from ..modeling.weights import hint_branch_file, read_safetensors, save_weights
-from ..models import usual_render_factor
+from ..modeling.weights import read_safetensors, save_weights
+from ..models import hint_branch_file, usual_render_factor
 from .errors import StageMissing
 from .gan import critic_after, train_gan
 from .hints import generator_for_hints, train_hints

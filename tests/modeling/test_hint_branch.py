@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from deoldify_lite import color
+from deoldify_lite.files import sha256
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.hint_branch import HintBranch, hinted_chroma, see
 from deoldify_lite.modeling.weights import (
     BadWeights,
-    hint_branch_file,
     load_generator,
     load_hint_branch,
     save_hint_branch,
     save_weights,
 )
-from deoldify_lite.files import sha256
+from deoldify_lite.models import hint_branch_file
 from helpers.networks import excited
 
 SIZE = 96, 64

@@ -119,7 +119,7 @@ def test_a_killed_stage_ends_with_the_same_bits(tmp_path, photos, weights, finis
     run = run_in(tmp_path / "run", photos, weights)
     run.checkpoint_seconds = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hints, "score", lambda *_: (_ for _ in ()).throw(Killed))
+        patch.setattr(hints, "score", lambda *_: (_ for _ in ()).throw(Killed("at the end")))
         with pytest.raises(Killed):
             run_nogan(run)
     assert (run.folder / "hints/1-a/checkpoint.pt").exists()
@@ -131,7 +131,7 @@ def test_a_killed_stage_ends_with_the_same_bits(tmp_path, photos, weights, finis
 
 def test_another_generator_or_schedule_is_refused(finished, photos, weights):
     other = run_in(finished.folder, photos, weights, "hint_stages.a.lr=0.1")
-    with pytest.raises(WrongCheckpoint, match="lr was 0.003 and is now 0.1"):
+    with pytest.raises(WrongCheckpoint, match=r"lr was 0\.003 and is now 0\.1"):
         run_nogan(other)
 
 
