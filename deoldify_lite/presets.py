@@ -237,8 +237,8 @@ PRESETS = tuple(_presets())
 
 
 def preset(name: str) -> Schedule:
-    """A schedule by name: lite, resnet34, projected, finetune, hints, smoke, or DeOldify's artistic, stable and video; restore
-    is that of a restorer.
+    """A schedule by name: lite, resnet34, projected, finetune, smoke, or DeOldify's artistic, stable and video; hints
+    trains a branch for hints, restore a restorer.
 
     Raises:
         ValueError: no such preset.
