@@ -29,6 +29,7 @@ NOT_HERE = {
     "accelerate launch": "hours; tests/training/test_distributed.py has it",
     "torchrun": "hours",
     "--preset finetune": "needs pretrained weights",
+    "--preset hints": "needs photos, tests/training/test_hints.py has it",
     "deoldify-lite evaluate": "needs pretrained weights",
     "deoldify-lite pix2pix": "hours",
 }

@@ -12,8 +12,8 @@ from deoldify_lite.files import sha256
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.hint_branch import HintBranch
 from deoldify_lite.modeling.weights import BadWeights, save_hint_branch, save_weights
-from deoldify_lite.samples import sample_photos
 from deoldify_lite.models import hint_branch_file
+from deoldify_lite.samples import sample_photos
 from helpers.networks import excited
 
 HINTS = [(60, 40, "#a01818"), (10, 50, "#888888")]
