@@ -4,7 +4,8 @@
     python -m benchmarks.hints PHOTOS --photos 500 --page docs/hints.md     # writes the page's tables and figure, too
 
 A hint is the mean colour of a square of PATCH pixels of the photo itself, at a place drawn at random. Places depend on
-the photo alone, and the hints of a smaller number are among those of a larger one. Each photo is its center crop.
+the photo alone, and the hints of a smaller number are among those of a larger one. Each photo is its center crop. Hints
+spread by least squares and, where the weights have a branch for hints beside them, by that.
 """
 
 import hashlib
@@ -36,12 +37,13 @@ from deoldify_lite.evaluate.references import Reference, find_references
 from deoldify_lite.files import atomic_path, sha256, write_atomically
 from deoldify_lite.metrics.sets import frechet_distance
 from deoldify_lite.modeling.weights import find_weights
+from deoldify_lite.models import hint_branch_file
 
 COUNTS = (0, 1, 2, 5, 10, 50, 100)  # of hints
 PATCH = 6  # pixels, as Zhang et al. 2017 reveal
 VARIANTS = 4
 AB_SIDE = 64  # at which variants are compared, as means of CIE a and b
-CODE = ("hints", "spreading", "prepared", "variants")  # whose changes make records useless
+CODE = ("hints", "spreading", "prepared", "engine", "variants", "../modeling/hint_branch")  # decide the results
 SCRIPT = "benchmarks/hints.py"
 
 
@@ -72,13 +74,18 @@ def method(name: str, colorizer: Colorizer, about: dict[str, Any], answer: Answe
     return Method(name, "generator", about, opened)
 
 
-def hint_methods(colorizer: Colorizer, about: dict[str, Any]) -> dict[int, Method]:
-    "By the number of hints."
+def hint_methods(colorizer: Colorizer, about: dict[str, Any], way: str) -> dict[int, Method]:
+    "By the number of hints, which spread in this way (`PreparedPhoto.method`)."
 
     def answer(count: int) -> Answer:
-        return lambda prepared, reference, crop: prepared.colorize(revealed_hints(reference, crop, count))
+        def colorized(prepared: PreparedPhoto, reference: Reference, crop: Image.Image) -> Image.Image:
+            prepared.method = way
+            return prepared.colorize(revealed_hints(reference, crop, count))
 
-    return {n: method(f"{n} hints", colorizer, about | {"hints": n, "patch": PATCH}, answer(n)) for n in COUNTS}
+        return colorized
+
+    about = about | {"patch": PATCH, "way": way}
+    return {n: method(f"{n} hints, {way}", colorizer, about | {"hints": n}, answer(n)) for n in COUNTS}
 
 
 def variant_methods(colorizer: Colorizer, about: dict[str, Any]) -> list[Method]:
@@ -124,15 +131,18 @@ def score_variants(scored: list[MethodScores], records: dict[str, list[Tensor]])
     }
 
 
-def hint_table(rows: list[dict[str, float]]) -> str:
-    lines = ["| hints | PSNR in dB ↑ | more than without | LPIPS ↓ |", "| ---: | ---: | ---: | ---: |"]
-    for row in rows:
-        cells = (
-            f"{row['hints']}",
-            f"{row['psnr']:.2f} ± {row['psnr_error']:.2f}",
-            f"{row['gain']:+.2f}" if row["hints"] else "",
-            f"{row['lpips']:.4f} ± {row['lpips_error']:.4f}",
-        )
+def hint_table(ways: dict[str, list[dict[str, float]]]) -> str:
+    "Rows of `score_hints` by the way that hints spread, side by side."
+    titles = ["hints"]
+    for way in ways:
+        titles += [f"PSNR in dB ↑, {way}", "more than without", "LPIPS ↓"]
+    lines = [f"| {' | '.join(titles)} |", f"|{' ---: |' * len(titles)}"]
+    for rows in zip(*ways.values()):
+        cells = [f"{rows[0]['hints']}"]
+        for row in rows:
+            cells.append(f"{row['psnr']:.2f} ± {row['psnr_error']:.2f}")
+            cells.append(f"{row['gain']:+.2f}" if row["hints"] else "")
+            cells.append(f"{row['lpips']:.4f} ± {row['lpips_error']:.4f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -149,19 +159,22 @@ def variant_table(scores: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def draw_figure(rows: list[dict[str, float]], path: Path) -> None:
-    "PSNR and LPIPS by the number of hints."
+def draw_figure(ways: dict[str, list[dict[str, float]]], path: Path) -> None:
+    "PSNR and LPIPS by the number of hints, a line for each way that they spread."
     from matplotlib.figure import Figure
 
     figure = Figure((8, 3), layout="constrained")
     for axes, name, title in zip(figure.subplots(1, 2), ("psnr", "lpips"), ("PSNR in dB", "LPIPS")):
-        errors = [1.96 * row[f"{name}_error"] for row in rows]
-        axes.errorbar([row["hints"] for row in rows], [row[name] for row in rows], errors, marker="o", capsize=3)
+        for way, rows in ways.items():
+            errors = [1.96 * row[f"{name}_error"] for row in rows]
+            counts, values = ([row[key] for row in rows] for key in ("hints", name))
+            axes.errorbar(counts, values, errors, marker="o", capsize=3, label=way)
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks(COUNTS, map(str, COUNTS))
         axes.set_xlabel("hints")
         axes.set_title(title)
         axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
@@ -195,7 +208,13 @@ def main(
 
     hints = Evaluator(references, size, common, records, place, problems.append)
     hints.score(ground_truth())
-    hint_rows = score_hints({n: hints.score(each) for n, each in hint_methods(colorizer, about).items()})
+    ways = {"least squares": about}
+    if colorizer.engine.hint_branch:
+        ways["trained"] = about | {"branch": sha256(hint_branch_file(find_weights(weights)))}
+    hint_rows = {
+        way: score_hints({n: hints.score(each) for n, each in hint_methods(colorizer, known, way).items()})
+        for way, known in ways.items()
+    }
 
     more = [*common, Measurement("mean_ab", mean_ab), available["vgg16"]]
     variants = Evaluator(hints.references, size, more, records, place, problems.append)

@@ -1,5 +1,6 @@
 """The benchmark of hints and variants, on a few small photos."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,11 @@ from PIL import Image
 
 from benchmarks import hints
 from deoldify_lite.evaluate.references import Reference, find_references
+from deoldify_lite.files import sha256
+from deoldify_lite.modeling.hint_branch import HintBranch
 from deoldify_lite.modeling.pretrained import WeightsUnavailable, load_features
+from deoldify_lite.modeling.weights import load_generator, save_hint_branch
+from deoldify_lite.models import hint_branch_file
 from deoldify_lite.samples import write_pieces
 
 PAGE = "# Page\n\n<!-- begin: made by benchmarks/hints.py -->\n<!-- end: made by benchmarks/hints.py -->\n\nThe end.\n"
@@ -64,3 +69,11 @@ def test_the_tables_the_page_and_going_on(pieces, weights, tmp_path, monkeypatch
         assert figure.width > 500
     hints.main([pieces], **options)
     assert capsys.readouterr().out == table
+
+    both = shutil.copy(weights, tmp_path / "both.safetensors")
+    save_hint_branch(HintBranch.of(load_generator(both)), hint_branch_file(both), sha256(both))
+    hints.main([pieces], **options | {"weights": str(both)})
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith(("| hints", "| 3 "))]
+    assert [cell.strip() for cell in rows[0][2:6:3]] == ["PSNR in dB ↑, least squares", "PSNR in dB ↑, trained"]
+    before = next(line for line in table.splitlines() if line.startswith("| 3 ")).split("|")
+    assert rows[1][2] == before[2] != rows[1][5]
