@@ -17,6 +17,7 @@ REPOSITORY = "https://github.com/deoldify-lite/deoldify_lite"
 _PUBLIC = {
     "Colorizer": ".colorize.colorizer",
     "DeOldifyColorizer": ".colorize.deoldify_colorizer",
+    "Restorer": ".restore.restorer",
     "load_generator": ".modeling.weights",
     "Schedule": ".schedule",
     "preset": ".presets",

@@ -25,6 +25,7 @@ class Model:
     sha256: of the file, where it ships; None for files of others, of which this package keeps no hash.
     hints_sha256: of the file of its branch for hints, where one ships; it lies beside that of the generator.
     render_factor: the default when colorizing; the network sees as many pixels as a square with sides of 16 times this.
+        0 for restorers, which see photos at their own size.
     card: the model card, a path in this repository or an address.
     """
 
@@ -89,6 +90,25 @@ MODELS = {
         ),
         Model("deep", "deep", None, "ColorizeArtistic_gen.pth", None, 35, "ImageNet", **DEOLDIFY),
         Model("wide", "wide", None, "ColorizeStable_gen.pth", None, 35, "ImageNet", **DEOLDIFY),
+    )
+}
+
+
+# Those that restore photos instead of colorizing them: names of their own, which no colorizer takes.
+RESTORERS = {
+    model.name: model
+    for model in (
+        Model(
+            name="restore",
+            architecture="restorer",
+            encoder=None,
+            file="restore.safetensors",
+            sha256="SHA256",
+            render_factor=0,
+            trained_on="46,000 photos of public research sets with made damage, at 128 pixels",
+            licence="MIT",
+            card="docs/model_card_restore.md",
+        ),
     )
 }
 

@@ -7,7 +7,22 @@ import, and the rest in their functions, so that help and errors come at once.
 
 import typer
 
-from . import app, colorize, compare, evaluate, export, faces, feedback, models, nogan, pix2pix, ray, samples, video
+from . import (
+    app,
+    colorize,
+    compare,
+    evaluate,
+    export,
+    faces,
+    feedback,
+    models,
+    nogan,
+    pix2pix,
+    ray,
+    restore,
+    samples,
+    video,
+)
 from .common import Command
 
 program = typer.Typer(
@@ -18,6 +33,7 @@ program = typer.Typer(
 )
 for command in (
     colorize.colorize,
+    restore.restore,
     video.video,
     ray.ray,
     models.models,

@@ -53,6 +53,7 @@ def colorize(
     like: LikeOption = None,
     variants: Variants = 1,
     squash: Annotated[bool, typer.Option(help="Work as DeOldify does: squeeze to a square, clip colours.")] = False,
+    restore: Annotated[bool, typer.Option(help="Restore each photo first, as `deoldify-lite restore` does.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     max_pixels: MaxPixels = MAX_PIXELS,
@@ -93,7 +94,7 @@ def colorize(
     from ..colorize.pipeline import colorize_all
     from ..device import about_precision
 
-    colorizer = (DeOldifyColorizer if squash else Colorizer)(weights, device, precision, render_factor)
+    colorizer = (DeOldifyColorizer if squash else Colorizer)(weights, device, precision, render_factor, restore=restore)
     if verbose:
         engine, factor = colorizer.engine, colorizer.render_factor
         typer.echo(f"{weights} on {engine.device}, render factor {factor}", err=True)

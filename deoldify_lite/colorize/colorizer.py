@@ -26,6 +26,7 @@ from .pages import colorize_pages, has_pages
 from .prepared import METHODS, PreparedPhoto, as_image
 
 if TYPE_CHECKING:
+    from ..restore.restorer import Restorer
     from .matching import Like, Reference
 
 _PHOTO = (Image.Image, str, Path)  # what a reference is made of
@@ -50,6 +51,7 @@ class Colorizer:
             of the weights, best for most photos.
         hint_method: how the colours of hints spread: `trained`, by a branch that lies beside the weights; `least
             squares`, which needs no training; `auto`, trained where there is a branch.
+        restore: whether photos are restored first: True, or a `Restorer` of your own.
 
     Raises:
         BadWeights: the weights cannot be found or do not fit.
@@ -66,6 +68,8 @@ class Colorizer:
         precision: str = "auto",
         render_factor: int | None = None,
         hint_method: str = "auto",
+        *,
+        restore: "bool | Restorer" = False,
     ):
         if hint_method not in METHODS:
             raise UsageError(f"hint_method is one of {', '.join(METHODS)}, not {hint_method!r}")
@@ -73,6 +77,10 @@ class Colorizer:
         self.engine = self.engine_class(weights, device, precision)
         self.render_factor = default_render_factor(weights, self.engine.generator.config)
         self.render_factor = self.valid_render_factor(render_factor)
+        if restore:
+            from ..restore.restorer import Restorer
+
+            self.engine.restorer = Restorer(device=device, precision=precision) if restore is True else restore
 
     def valid_render_factor(self, render_factor: int | None) -> int:
         """`render_factor`, or the default for None.
@@ -155,7 +163,7 @@ class Colorizer:
             UsageError: this colorizer works as DeOldify does, without hints.
         """
         self.check_hints_possible()
-        photo = image if isinstance(image, Photo) else photo_from_image(image)
+        photo = self.engine.restore_first(image if isinstance(image, Photo) else photo_from_image(image))
         model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
         predicted = self.engine.predict_with_features(model_input)
         return PreparedPhoto(self.engine, photo, model_input, *predicted, method=self.hint_method)
@@ -237,6 +245,7 @@ class Colorizer:
                 like = self.reference(like, render_factor=render_factor) if isinstance(like, _PHOTO) else like
                 hints = prepared.hints_from(like, hints)
             return prepared.pixels(hints, strength, for_jpeg=for_jpeg)
+        photo = self.engine.restore_first(photo)
         model_input = self.engine.preprocess(photo, self.valid_render_factor(render_factor))
         (prediction,) = self.engine.predict([model_input])
         return self.engine.merge(photo, prediction, strength, for_jpeg)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from ..modeling.weights import load_generator, load_hint_branch
 from ..modeling.winograd import use_winograd
 from ..photo import BadPhoto, ColorPixels, Photo, merge_for_jpeg
 from .hints import pixel_at
+
+if TYPE_CHECKING:
+    from ..restore.restorer import Restorer
 
 STRIDE = 32  # the network pads sides that are no multiple of this
 HINT_SIDE = 2  # pixels of the network's input that a hint for the branch covers: one of its places
@@ -40,6 +44,7 @@ class Engine:
     """
 
     needs_source = False  # whether `preprocess` needs `Photo.source`
+    restorer: "Restorer | None" = None  # restores photos first
     takes_hints = True  # whether a prediction is chroma, which hints change
 
     def __init__(self, weights: str | Path = "lite", device: str = "auto", precision: str = "auto"):
@@ -53,6 +58,10 @@ class Engine:
         if self.precision != torch.float32:
             generator = lower_precision(generator, self.precision)
         self.generator = generator.to(memory_format=torch.channels_last)
+
+    def restore_first(self, photo: Photo) -> Photo:
+        "The photo, restored where the engine has a restorer for that."
+        return self.restorer.restore_photo(photo) if self.restorer else photo
 
     def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
         "The photo as the network's input: its luma (mode L) at `working_size`."
@@ -125,6 +134,9 @@ class Engine:
         if for_jpeg and photo.luma.dtype == np.uint8:
             return merge_for_jpeg(photo.luma, prediction * strength)
         return photo.merge(prediction * strength)
+
+    def save_beside(self, prediction: np.ndarray, output: Path) -> None:
+        "Write what belongs beside a result: nothing."
 
     def to_luma(self, images: Sequence[Image.Image]) -> Tensor:
         "Images of one size (mode L) as luma (N, 1, H, W) in [0, 1] on the engine's device."

@@ -238,7 +238,7 @@ def _read(
             if not by_page or job.hints or hints_beside(job.input):
                 raise BadHints("hints and variants are for files of one picture, not for pages")
             return by_page(job)
-        photo = open_photo(job.input, max_pixels, keep_source=engine.needs_source)
+        photo = engine.restore_first(open_photo(job.input, max_pixels, keep_source=engine.needs_source))
         hints = _hints_for(job, photo, engine)
         if with_hints and hints is None:
             hints = []
@@ -254,7 +254,7 @@ def _read(
 def _hints_for(job: Job, photo: Photo, engine: Engine) -> list[Hint] | None:
     "The hints in the job's file, or in the one beside the photo; None where there is neither."
     file = job.hints or hints_beside(job.input)
-    if file is None:
+    if file is None or engine.takes_hints is None:
         return None
     if not engine.takes_hints:
         photo.notes.append(f"{file.name} was not used: DeOldify's way has no hints")
@@ -305,6 +305,7 @@ def _write(
             raise prediction
         if prepared.hints is None:
             save_photo(engine.merge(photo, prediction, strength, for_jpeg), photo, job.output)
+            engine.save_beside(prediction, job.output)
         else:
             changed = PreparedPhoto(engine, photo, prepared.model_input, *prediction)
             hints = changed.hints_from(like, prepared.hints) if like else prepared.hints

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import Unavailable
 from ..files import sha256, write_atomically
-from ..models import MODELS, hint_branch_file, usual_render_factor
+from ..models import MODELS, RESTORERS, hint_branch_file, usual_render_factor
 from .generator import build_generator
 from .hint_branch import HintBranch
 from .layers import plain_state
@@ -34,18 +34,19 @@ class BadWeights(Unavailable, ValueError):
 
 
 def find_weights(name_or_path: str | Path) -> Path:
-    """The file behind a generator's name (see `models.py`), or the path itself.
+    """The file behind the name of a generator or restorer (see `models.py`), or the path itself.
 
     Raises:
         BadWeights: no such name, and no such file.
     """
     name = str(name_or_path)
-    if name not in MODELS:
+    model = (MODELS | RESTORERS).get(name)
+    if model is None:
         if not Path(name).is_file():
             raise BadWeights(f"weights {name!r}: no such file, and not one of {', '.join(sorted(MODELS))}")
         return Path(name)
-    path = MODELS[name].path
-    if not MODELS[name].ships and not path.is_file():
+    path = model.path
+    if not model.ships and not path.is_file():
         raise BadWeights(
             f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "
             f"it at {path} or give its path instead of {name!r}"

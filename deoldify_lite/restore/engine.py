@@ -51,6 +51,7 @@ class RestorationEngine:
     """
 
     needs_source = False
+    takes_hints = None  # nor knows what they are
 
     def __init__(
         self,
@@ -83,16 +84,19 @@ class RestorationEngine:
         """What was found in some photos.
 
         Raises:
-            BadPhoto: the network's output is not finite.
-            UsageError: the given mask is not of a photo's size.
+            BadPhoto: as `find`.
         """
         return [self.find(np.asarray(image), self.mask) for image in inputs]
 
     def find(self, luma: np.ndarray, mask: np.ndarray | None = None) -> Restoration:
-        "What was found in luma (H, W), uint8 or uint16; with a `mask` (H, W), uint8, that is taken for damage."
+        """What was found in luma (H, W), uint8 or uint16; with a `mask` (H, W), uint8, that is taken for damage.
+
+        Raises:
+            BadPhoto: the mask has another size, or the network's output is not finite.
+        """
         if mask is not None and mask.shape != luma.shape:
             sizes = ["{1} x {0}".format(*array.shape) for array in (mask, luma)]
-            raise UsageError(f"the mask is of {sizes[0]} pixels and the photo of {sizes[1]}: they must be of one size")
+            raise BadPhoto(f"the mask is of {sizes[0]} pixels and the photo of {sizes[1]}: they must be of one size")
         result = Restoration(np.zeros(luma.shape, np.uint8) if mask is None else mask, np.zeros_like(luma))
         for inside, outside in tiles(luma.shape):
             if mask is not None and not mask[inside].any():
@@ -143,7 +147,12 @@ class RestorationEngine:
         if self.tone:
             luma = apply_curve(luma, tone_curve(*tone_points(luma), strength))
         damaged = float((prediction.mask > 0).mean())
-        return replace(photo, luma=luma, notes=[*photo.notes, f"{damaged:.2%} of its pixels were filled in"])
+        photo.notes.append(f"{damaged:.2%} of its pixels were filled in")
+        return replace(photo, luma=luma, source=None)
+
+    def restore_first(self, photo: Photo) -> Photo:
+        "The photo as it is: it will be restored, and once is enough."
+        return photo
 
     def save_beside(self, prediction: Restoration, output: Path) -> None:
         "The mask as a PNG beside the result, where that was asked for."

@@ -34,10 +34,11 @@ def _without_frame(y: np.ndarray) -> np.ndarray:
     "The picture without the rows and columns at its border that are all of one tone."
     for _ in range(2):  # rows, then columns
         spread = np.percentile(y, 95, 1) - np.percentile(y, 5, 1)
-        frame = np.append(spread, 1) < FLAT
+        frame = spread < FLAT
         most = int(len(y) * LARGEST_FRAME)
-        top, bottom = (min(most, int(np.argmin(side))) for side in (frame[:-1], frame[:-1][::-1]))
-        if not frame[:-1].all():
+        top, bottom = (min(most, int(np.argmin(side))) for side in (frame, frame[::-1]))
+        top, bottom = (cut + 2 * (cut > 0) for cut in (top, bottom))  # the copy's next row has some of the frame
+        if not frame.all():
             y = y[top : len(y) - bottom]
         y = y.T
     return y
@@ -53,10 +54,9 @@ def tone_curve(black: float, white: float, strength: float = 1.0) -> np.ndarray:
     if white - black < 0.05 or strength == 0:  # a flat picture has no fading that could be told
         return x
     low, high = min(black, BLACK), max(white, WHITE)
-    gain = (high - low) / (white - black)
-    if gain > LARGEST_GAIN:  # the middle stays where the points would have put it
-        middle, reach = (low + high) / 2, LARGEST_GAIN * (white - black) / 2
-        low, high = middle - reach, middle + reach
+    if high - low > LARGEST_GAIN * (white - black):  # both points go only a part of the way
+        part = (LARGEST_GAIN - 1) * (white - black) / (high - low - white + black)
+        low, high = black + part * (low - black), white + part * (high - white)
     knots = {0.0: 0.0, black: low, (black + white) / 2: (low + high) / 2, white: high, 1.0: 1.0}
     places = sorted(k for k in knots if 0 <= k <= 1)
     places = [p for i, p in enumerate(places) if i == 0 or p - places[i - 1] > 1e-3 or p == 1.0]
