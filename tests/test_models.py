@@ -23,7 +23,7 @@ from deoldify_lite.modeling.weights import (
     read_safetensors,
     save_weights,
 )
-from deoldify_lite.models import MODELS, SHIPPED, shipped, usual_render_factor
+from deoldify_lite.models import MODELS, RESTORERS, SHIPPED, shipped, usual_render_factor
 
 ROOT = Path(__file__).parents[1]
 
@@ -96,7 +96,7 @@ def test_the_command_lists_them(monkeypatch, tmp_path):
     (tmp_path / MODELS["deep"].file).touch()
     table = CliRunner().invoke(program, ["models"], env={"COLUMNS": "300"})
     listed = json.loads(CliRunner().invoke(program, ["models", "--json"]).stdout)
-    assert [entry["name"] for entry in listed] == list(MODELS)
-    assert [entry["present"] for entry in listed] == [True, True, True, False]
+    assert [entry["name"] for entry in listed] == [*MODELS, *RESTORERS]
+    assert [entry["present"] for entry in listed][: len(MODELS)] == [True, True, True, False]
     for name, model in MODELS.items():
         assert name in table.stdout and model.trained_on in table.stdout
