@@ -22,7 +22,7 @@ from ..schedule import Damage, Schedule
 from .degradation import blurred, degrade, jpeg
 
 Kind = Callable[[np.ndarray, np.random.Generator, float, float], np.ndarray]
-VISIBLE = 4 / 255  # a smaller change is none
+VISIBLE = 8 / 255  # a smaller change is none
 SUPERSAMPLING = 2  # lines are drawn that many times as large, for smooth edges and widths below a pixel
 HELD_OUT_STRENGTHS = (0.45, 0.6)
 
@@ -273,9 +273,9 @@ def folds(y: np.ndarray, draw: np.random.Generator, scale: float, strength: floa
 def cracks(y: np.ndarray, draw: np.random.Generator, scale: float, strength: float) -> np.ndarray:
     "Jagged lines that branch, bright with a dark rim: a print that was crumpled."
     strokes, width = [], scale * np.exp(draw.uniform(np.log(0.5), np.log(1.8)))
-    for _ in range(1 + draw.poisson(2 * strength)):
+    for _ in range(1 + draw.poisson(8 * strength**3)):
         todo = [(_anywhere(draw, y.shape), draw.uniform(0, 2 * np.pi), draw.uniform(0.2, 0.9) * max(y.shape), width)]
-        while todo and len(strokes) < 40:
+        while todo and len(strokes) < 60:
             start, angle, length, wide = todo.pop()
             points = _path(draw, start, angle, length, 4 * max(1, scale / 2), 0.1, 0.35)
             strokes.append(_stroke(draw, points, wide, _opacity(draw, strength), 0.5))

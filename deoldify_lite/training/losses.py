@@ -108,6 +108,9 @@ class FeatureLoss(nn.Module):
         return (difference * weight / weight.mean()).mean()
 
 
+DAMAGE_WEIGHT = 3.0  # of a damaged pixel in the cross-entropy: few pixels are
+
+
 class RestorationLoss(FeatureLoss):
     """The feature loss of a restored picture, the loss of the mask, and that of what lies under it.
 
@@ -122,9 +125,10 @@ class RestorationLoss(FeatureLoss):
         luma = color.luma(color.denormalize(target[:, :3]))
         chance = torch.sigmoid(logit)
         dice = (2 * (chance * mask).sum() + 1) / (chance.sum() + mask.sum() + 1)
+        entropy = F.binary_cross_entropy_with_logits(logit, mask, pos_weight=mask.new_tensor(DAMAGE_WEIGHT))
         weight = F.max_pool2d(mask, 5, 1, 2) + 0.02
         parts = {
-            "mask": self.loss.mask * (F.binary_cross_entropy_with_logits(logit, mask) + 0.25 * (1 - dice)),
+            "mask": self.loss.mask * (entropy + 0.25 * (1 - dice)),
             "fill": self.loss.fill * ((fill - luma).abs() * weight).sum() / weight.sum(),
         }
         self.parts |= {k: v.detach() for k, v in parts.items()}
