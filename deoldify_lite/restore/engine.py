@@ -21,6 +21,9 @@ from ..photo import BadPhoto, ColorPixels, Photo
 from .tone import apply_curve, tone_curve, tone_points
 
 TILE = 1536  # side of the part of a photo that one pass of the network gives, in pixels
+LARGE = 1200  # pixels; photos with a longer short side are looked at in half their size first
+SMALLEST = 64  # likewise, where a wide mask is given
+DEEP = 12  # pixels from the edge of a given mask, within which the photo's own pixels tell what to fill in
 MARGIN = 192  # what it sees around it: farther pixels do not change what it gives, by tests/restore/test_engine.py
 
 
@@ -34,6 +37,24 @@ class Restoration:
 
     mask: np.ndarray
     fill: np.ndarray
+
+    def enlarged(self, shape: tuple[int, int], part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+        "Opacity and fill (h, w), float32 in [0, 1], of a part of a photo (H, W) of which this is a copy's."
+        scale = [small / side for small, side in zip(self.mask.shape, shape)]
+        rows, columns = (slice(p.start, p.stop) for p in part)
+        box = (columns.start * scale[1], rows.start * scale[0], columns.stop * scale[1], rows.stop * scale[0])
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        top, left = (max(0, int(edge) - 2) for edge in (box[1], box[0]))
+        bottom, right = int(box[3]) + 3, int(box[2]) + 3
+        box = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+        mask, fill = (plane[top:bottom, left:right].astype(np.float32) for plane in (self.mask, self.fill))
+        mask /= 255
+        # The fill is known under the mask alone: weighted by it, and the weight taken out again.
+        planes = (mask, mask * fill / np.iinfo(self.fill.dtype).max)
+        mask, fill = (
+            np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR, box=box)) for plane in planes
+        )
+        return mask, fill / np.maximum(mask, 1e-3)
 
 
 class RestorationEngine:
@@ -91,38 +112,71 @@ class RestorationEngine:
     def find(self, luma: np.ndarray, mask: np.ndarray | None = None) -> Restoration:
         """What was found in luma (H, W), uint8 or uint16; with a `mask` (H, W), uint8, that is taken for damage.
 
+        Of a large photo the network sees a copy of half its size first, and so on down: what is wide in a large scan is
+        as thin there as in the photos that it was trained on. What was found in the copy is filled in before the photo
+        itself is looked at. Of a wide given mask likewise the copy gives the inside, and the photo the edge.
+
         Raises:
             BadPhoto: the mask has another size, or the network's output is not finite.
         """
         if mask is not None and mask.shape != luma.shape:
             sizes = ["{1} x {0}".format(*array.shape) for array in (mask, luma)]
             raise BadPhoto(f"the mask is of {sizes[0]} pixels and the photo of {sizes[1]}: they must be of one size")
-        result = Restoration(np.zeros(luma.shape, np.uint8) if mask is None else mask, np.zeros_like(luma))
+        coarse = self._find_in_half(luma, mask)
+        white = np.iinfo(luma.dtype).max
+        result = Restoration(np.zeros(luma.shape, np.uint8), np.zeros_like(luma))
         for inside, outside in tiles(luma.shape):
-            if mask is not None and not mask[inside].any():
+            known = luma[outside].astype(np.float32) / white
+            covered = np.zeros_like(known)  # how much of it is filled in already
+            given = None if mask is None else mask[outside] > 0
+            if given is not None and not given.any():
                 continue
-            part = luma[outside].astype(np.float32) / np.iinfo(luma.dtype).max
-            if mask is not None:
-                part = np.where(mask[outside] > 0, np.float32(HOLE), part)
+            seen = known
+            if coarse is not None:
+                covered, fill = coarse.enlarged(luma.shape, outside)
+                if given is not None:
+                    covered = np.where(_deep(given), np.float32(1), np.float32(0))
+                seen = known + (fill - known) * covered
+            if given is not None:
+                seen = np.where(given & (covered == 0), np.float32(HOLE), seen)
             with self.lock:
-                alpha, fill = self._tile(torch.from_numpy(part)[None, None])
+                alpha, fill = self._tile(torch.from_numpy(np.ascontiguousarray(seen))[None, None])
+            if given is not None:
+                alpha = (given & (covered == 0)).astype(np.float32)
+            # Both fills, one over the other, as one.
+            final = np.where(alpha > 0, np.where(seen == HOLE, fill, seen + (fill - seen) * alpha), seen)
+            total = 1 - (1 - alpha) * (1 - covered)
             within = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inside, outside))
-            if mask is None:
-                result.mask[inside] = alpha[within]
-            covered = result.mask[inside] > 0
-            white = np.iinfo(luma.dtype).max
-            result.fill[inside][covered] = np.rint(fill[within][covered].clip(0, 1) * white)
+            total, final, known = total[within], final[within], known[within]
+            opacity_levels = np.rint(total * 255).astype(np.uint8)
+            damaged = opacity_levels > 0
+            exact = opacity_levels[damaged] / np.float32(255)
+            under = known[damaged] + (final[damaged] - known[damaged]) / exact
+            result.mask[inside] = opacity_levels
+            result.fill[inside][damaged] = np.rint(under.clip(0, 1) * white)
         return result
+
+    def _find_in_half(self, luma: np.ndarray, mask: np.ndarray | None) -> "Restoration | None":
+        "What was found in a copy of half the size; None where the photo itself will do."
+        shortest = min(luma.shape)
+        if shortest <= (LARGE if mask is None else SMALLEST) or (mask is not None and not _deep(mask > 0).any()):
+            return None
+        half = tuple(side // 2 for side in luma.shape[::-1])
+        smaller = np.asarray(Image.fromarray(luma).resize(half, Image.Resampling.BOX))
+        if mask is not None:  # a place is given if any pixel of it is
+            mask = np.asarray(Image.fromarray(mask).resize(half, Image.Resampling.BOX))
+            mask = np.where(mask > 0, np.uint8(255), np.uint8(0))
+        return self.find(smaller, mask)
 
     @torch.inference_mode()
     def _tile(self, luma: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        "Opacity of the fill (H, W), uint8, and the fill, float32, of luma (1, 1, H, W) in [0, 1]."
+        "Opacity of the fill and the fill (H, W), float32 in [0, 1], of luma (1, 1, H, W) in [0, 1]."
         with autocast(self.device, self.precision):
             logit, fill = self.restorer(luma.to(self.device))
         if not (torch.isfinite(logit).all() and torch.isfinite(fill).all()):
             raise BadPhoto(f"the network's output is not finite in {self.precision}; try --precision float32")
         alpha = opacity(torch.sigmoid(logit), self.threshold)
-        return (alpha * 255).round().byte()[0, 0].cpu().numpy(), fill[0, 0].cpu().numpy()
+        return alpha[0, 0].cpu().numpy(), fill[0, 0].clamp(0, 1).cpu().numpy()
 
     def merge(
         self, photo: Photo, prediction: Restoration, strength: float = 1.0, for_jpeg: bool = False
@@ -178,6 +232,13 @@ def tiles(shape: tuple[int, int]) -> Iterator[tuple[tuple[slice, slice], tuple[s
     for row in rows:
         for column in columns:
             yield (row[0], column[0]), (row[1], column[1])
+
+
+def _deep(mask: np.ndarray) -> np.ndarray:
+    "The pixels (H, W), bool, of a mask that are farther than `DEEP` from its edge."
+    outside = torch.from_numpy(~mask)[None, None].float()
+    near = F.max_pool2d(F.max_pool2d(outside, (2 * DEEP + 1, 1), 1, (DEEP, 0)), (1, 2 * DEEP + 1), 1, (0, DEEP))
+    return (near == 0)[0, 0].numpy()
 
 
 def opacity(chance: Tensor, threshold: float) -> Tensor:

@@ -12,7 +12,7 @@ from PIL import Image
 from deoldify_lite.modeling.restorer import RestorerUnet
 from deoldify_lite.photo import BadPhoto, Photo
 from deoldify_lite.restore import engine as module
-from deoldify_lite.restore.engine import opacity, tiles
+from deoldify_lite.restore.engine import Restoration, opacity, tiles
 from deoldify_lite.restore.restorer import Restorer
 from deoldify_lite.samples import sample_photos
 
@@ -103,6 +103,38 @@ def test_what_is_under_a_given_mask_has_no_influence(restorer, luma):
     other[mask > 0] = 255
     first, second = (restorer.engine.find(y, mask).fill for y in (luma, other))
     assert np.array_equal(first, second)
+
+
+def test_large_photos_are_seen_in_half_first(restorer, luma, monkeypatch):
+    """... and still change under the mask alone."""
+    sizes, tile = [], restorer.engine._tile
+    monkeypatch.setattr(restorer.engine, "_tile", lambda y: sizes.append(tuple(y.shape[-2:])) or tile(y))
+    monkeypatch.setattr(module, "LARGE", 50)
+    restorer.engine.tone = False
+    found = restorer.engine.find(luma)
+    assert sizes == [(42, 57), (85, 115), (170, 230)]
+    restored = restorer.engine.restored(Photo(luma), found).luma
+    assert np.array_equal(restored[found.mask == 0], luma[found.mask == 0]) and (found.mask > 0).any()
+
+
+def test_the_copys_mask_and_fill_are_enlarged_in_place(luma):
+    mask, fill = np.zeros((50, 60), np.uint8), np.zeros((50, 60), np.uint8)
+    mask[20:30, 10:40], fill[20:30, 10:40] = 255, 200
+    small = Restoration(mask, fill)
+    whole, under = small.enlarged((100, 120), (slice(0, 100), slice(0, 120)))
+    assert (whole[42:58, 22:78] == 1).all() and whole[:37].max() == 0 and whole[:, 84:].max() == 0
+    assert np.abs(under[whole > 0.1] - 200 / 255).max() < 1e-3
+    part, _ = small.enlarged((100, 120), (slice(32, 100), slice(16, 120)))
+    assert np.abs(part - whole[32:, 16:]).max() < 1e-3, "tiles fit together"
+
+
+def test_wide_given_masks_are_filled_to_their_middle(restorer, luma, monkeypatch):
+    half = np.float32(0.5)
+    monkeypatch.setattr(restorer.engine, "_tile", lambda y: (np.zeros(y.shape[2:]), np.full(y.shape[2:], half)))
+    mask = np.zeros_like(luma)
+    mask[30:140, 40:200] = 255
+    found = restorer.engine.find(luma, mask)
+    assert np.array_equal(found.mask, mask) and np.abs(found.fill[mask > 0] - 127.5).max() < 2
 
 
 def test_a_mask_of_another_size_is_refused(restorer, luma):
