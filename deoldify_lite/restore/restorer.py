@@ -1,14 +1,27 @@
 """The class that people import: a damaged PIL image or file in, the same restored out."""
 
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ..colorize.folder import Result, single_job
+from ..colorize.pages import colorize_pages, has_pages
 from ..errors import UsageError
-from ..photo import MAX_PIXELS, BadPhoto, Photo, open_photo, photo_from_image, save_photo, takes_ycbcr, to_8bit
+from ..photo import (
+    MAX_PIXELS,
+    BadPhoto,
+    ColorPixels,
+    Photo,
+    open_photo,
+    photo_from_image,
+    save_photo,
+    takes_ycbcr,
+    to_8bit,
+)
 from .engine import RestorationEngine
 
 
@@ -92,12 +105,13 @@ class Restorer:
     ) -> Result:
         """Restore a file, and write the result atomically with the metadata of the original.
 
-        16 bit a channel stay 16 bit in PNG and TIFF. A file that exists is replaced, but never the original.
+        16 bit a channel stay 16 bit in PNG and TIFF, and TIFF and PDF keep their pages. A file that exists is replaced,
+        but never the original.
 
         Args:
             target: a file, whose extension names the format; or a folder, for the same name and format there.
             strength: as in `restore`.
-            mask: a file of a mask, as in `restore`.
+            mask: a file of a mask, as in `restore`, for a file of one picture.
             max_pixels: larger photos are refused before they are decoded.
 
         Raises:
@@ -108,6 +122,8 @@ class Restorer:
         started = time.monotonic()
         job = single_job(Path(source), Path(target))
         try:
+            if has_pages(job) and not mask:
+                return colorize_pages(job, partial(self.colorize_photo, strength=strength), max_pixels)
             photo = open_photo(job.input, max_pixels)
             prediction = self.engine.find(photo.luma, read_mask(mask) if mask else self.engine.mask)
             save_photo(
@@ -119,6 +135,11 @@ class Restorer:
             raise BadPhoto(f"{job.input}: {error}") from error
         self.engine.save_beside(prediction, job.output)
         return Result.done(job, photo, started)
+
+    def colorize_photo(self, photo: Photo, strength: float = 1.0, *, for_jpeg: bool = False, **_: Any) -> ColorPixels:
+        "Pixels of the restored photo, for `save_photo`; called as `Colorizer.colorize_photo`, by what does pages."
+        prediction = self.engine.find(photo.luma, self.engine.mask)
+        return self.engine.merge(photo, prediction, valid_strength(strength), for_jpeg)
 
     def restore_photo(self, photo: Photo, strength: float = 1.0, *, mask: np.ndarray | None = None) -> Photo:
         "The photo with its luma restored, in its own depth. `mask` (H, W), uint8, as in `restore`."

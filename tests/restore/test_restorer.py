@@ -79,6 +79,17 @@ def test_16_bit_files_stay_so(restorer, tmp_path):
     assert open_photo(tmp_path / "out.png").luma.dtype == np.uint16
 
 
+def test_pages_are_restored_each(restorer, restorer_weights, photo, tmp_path):
+    image = Image.open(photo)
+    image.save(tmp_path / "pages.tif", save_all=True, append_images=[image.rotate(180)])
+    restorer.restore_file(tmp_path / "pages.tif", tmp_path / "library.tif")
+    assert run(tmp_path / "pages.tif", tmp_path / "command.tif", "--weights", restorer_weights).exit_code == 0
+    for name in ("library", "command"):
+        with Image.open(tmp_path / f"{name}.tif") as result:
+            assert result.n_frames == 2
+            assert np.array_equal(np.asarray(result)[..., 0], np.asarray(restorer.restore(image)))
+
+
 def test_the_command_is_the_library(restorer, restorer_weights, photo, tmp_path):
     done = run(photo, tmp_path / "command.png", "--weights", restorer_weights, "--save-mask", "--verbose")
     assert done.exit_code == 0, done.output
