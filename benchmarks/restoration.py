@@ -7,11 +7,14 @@ are never trained on. What is scored is the result before the correction of tone
 """
 
 import json
+import resource
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -26,8 +29,12 @@ from deoldify_lite.metrics.image import Lpips, psnr, ssim
 from deoldify_lite.photo import Photo, read_rgb
 from deoldify_lite.photo.sheet import sheet
 from deoldify_lite.restore.engine import RestorationEngine
+from deoldify_lite.restore.restorer import Restorer
+from deoldify_lite.samples import sample_photos
 from deoldify_lite.sources import list_sources, read_sources, spread
 from deoldify_lite.training.damage import HELD_OUT, HELD_OUT_STRENGTHS, KINDS, add_kind
+
+from .photos import QUALITY, sized
 
 RADIUS = 3  # of cv2.inpaint, in pixels
 NEAR = 2  # pixels around damage in which a mask does no harm: it covers soft edges on purpose
@@ -138,6 +145,28 @@ def measure_clean(photos: Sequence[np.ndarray], engine: RestorationEngine) -> di
     }
 
 
+def time_one(restorer: Restorer, megapixels: float) -> dict[str, Any]:
+    "Seconds, file to file, for a JPEG of so many megapixels, and the most memory that the process ever held."
+    photo = sized(next(iter(sample_photos().values())), megapixels, "L")
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "photo.jpg"
+        photo.save(source, quality=QUALITY)
+        del photo
+        before = peak_memory()
+        restorer.restore_file(source, Path(folder) / "restored.jpg", max_pixels=10**9)
+        started = time.monotonic()
+        restorer.restore_file(source, Path(folder) / "restored.jpg", max_pixels=10**9)
+        seconds = time.monotonic() - started
+    return {"megapixels": megapixels, "seconds": round(seconds, 2), "megabytes": peak_memory(), "before": before} | {
+        "threads": torch.get_num_threads()
+    }
+
+
+def peak_memory() -> float:
+    "MB; Linux counts in KB."
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+
+
 def read_photos(paths: Sequence[Path], count: int, short_side: int) -> list[np.ndarray]:
     "Luma of `count` photos, spread evenly over all."
     files = list(read_sources(list_sources(paths)))
@@ -179,17 +208,19 @@ def main(
     size: Annotated[int, typer.Option(min=32, help="Their short side, in pixels.")] = 224,
     scale: Annotated[float, typer.Option(min=0.1, help="What the damage's widths are multiplied by.")] = 1.4,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind of damage; may be given again.")] = None,
+    megapixels: Annotated[float | None, typer.Option(help="Only time one photo of this size.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Of the mask, instead of that of the weights.")] = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
     "Measure a restorer on made damage, or draw that."
     if sheet_file:
-        from deoldify_lite.samples import sample_photos
-
         pictures = [np.asarray(read_rgb(p, 200).convert("L").crop((0, 0, 200, 200))) for p in sample_photos().values()]
         with atomic_path(sheet_file) as temporary:
             examples(pictures, 1.2, (0.3, 0.7, 1.0)).save(temporary, "PNG" if sheet_file.suffix == ".png" else "JPEG")
+        return
+    if megapixels:
+        typer.echo(json.dumps(time_one(Restorer(weights, device, precision, threshold=threshold), megapixels)))
         return
     engine = RestorationEngine(weights, device, precision, threshold=threshold)
     pictures = read_photos(photos or [], count, size)

@@ -46,7 +46,9 @@ def find_weights(name_or_path: str | Path) -> Path:
             raise BadWeights(f"weights {name!r}: no such file, and not one of {', '.join(sorted(MODELS))}")
         return Path(name)
     path = model.path
-    if not model.ships and not path.is_file():
+    if model.ships and not path.is_file():
+        raise BadWeights(f"the weights of {name!r} are missing from this package, {path}: give a file instead")
+    if not path.is_file():
         raise BadWeights(
             f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "
             f"it at {path} or give its path instead of {name!r}"
