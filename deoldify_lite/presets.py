@@ -208,7 +208,7 @@ def _presets() -> dict[str, Schedule]:
             generator_stages=(),
             critic_stages=(),
             cycles=0,
-            hint_stages=(HintStage("128", 128, 16, 2e-3),),
+            hint_stages=(HintStage("128", 128, 16, 1.5e-3),),
             # Between absolute and squared error, in which PSNR counts.
             loss=Loss(network="vgg16", features=(0.5, 1.0, 2.0), smooth_l1=0.3),
             augment=lite.augment,
