@@ -35,7 +35,7 @@ class StageLearner(Learner):
     """
 
     stage: Stage
-    generator: nn.Module | None = None  # that colorizes, for `predict` and `export`
+    generator: nn.Module | None = None  # that colorizes or restores, for `predict` and `export`
 
     def summary(self) -> str:
         "fastai's summary, of the network without spectral norm, behind which fastai does not find the weights."
@@ -47,7 +47,7 @@ class StageLearner(Learner):
             self.model = trained
 
     def export(self, fname: str | Path = "generator.safetensors") -> Path:
-        "Write the generator of this moment for `Colorizer`; a relative path is inside the stage's folder."
+        "Write this moment's generator, for `Colorizer` or `Restorer`; a relative path is inside the stage's folder."
         if self.generator is None:
             raise UsageError(f"{self.stage.name} trains no generator to export")
         path = self.stage.folder / fname
@@ -55,13 +55,17 @@ class StageLearner(Learner):
         return path
 
     def predict(self, photo: Image.Image | str | Path) -> Image.Image:
-        "A photo, colorized by the generator of this moment."
+        "A photo, colorized or restored by the generator of this moment."
         from ..colorize.colorizer import Colorizer
+        from ..restore.restorer import Restorer
 
         image = photo if isinstance(photo, Image.Image) else Image.open(photo)
         with TemporaryDirectory() as folder:
             weights = self.export(Path(folder) / "generator.safetensors")
-            return Colorizer(weights, device=str(self.stage.run.device)).colorize(image)
+            device = str(self.stage.run.device)
+            if self.generator.predicts == "restoration":
+                return Restorer(weights, device).restore(image)
+            return Colorizer(weights, device).colorize(image)
 
 
 def make_learner(

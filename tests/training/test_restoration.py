@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from fastai.callback.core import Callback
+from PIL import Image
 
 from deoldify_lite import color
 from deoldify_lite.errors import UsageError
@@ -17,11 +18,12 @@ from deoldify_lite.training.batches import CriticBatches, GeneratorBatches, Vali
 from deoldify_lite.training.data import open_pack
 from deoldify_lite.training.gan import train_gan
 from deoldify_lite.training.inflection import read_rows
+from deoldify_lite.training.init_from import keep_init_weights
 from deoldify_lite.training.losses import RestorationLoss
 from deoldify_lite.training.networks import RestorationPredictor
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.postprocess import check
-from deoldify_lite.training.run import Run
+from deoldify_lite.training.run import Run, open_run
 from deoldify_lite.training.stages import generated_photos, generated_targets, generator_learner, pretrain_generator
 from helpers.shared import shared_folder
 
@@ -199,6 +201,17 @@ def test_the_learner_shows_and_fits(restored_run):
     learn.show_results(max_n=2)
     loss, *_ = learn.validate()
     assert loss > 0
+    assert learn.predict(Image.new("L", (40, 30), 99)).size == (40, 30)
+
+
+def test_it_may_start_from_other_weights(restored_run, photos, tmp_path):
+    weights = restored_run.folder / "generator.safetensors"
+    changes = [f"{field}={value}" for field, value in SMALL.items() if field != "networks.width"]
+    run = open_run(tmp_path / "run", [photos], "restore", changes, init_from=str(weights), device="cpu")
+    assert (run.schedule.networks.generator, run.schedule.networks.width) == ("restorer", 4)
+    keep_init_weights(run.folder, run.schedule.networks)
+    ours, theirs = generator_learner(run, 0).generator.state_dict(), load_restorer(weights).state_dict()
+    assert all(torch.equal(value, ours[name]) for name, value in theirs.items())
 
 
 @pytest.mark.parametrize(
