@@ -27,6 +27,7 @@ from deoldify_lite.cli.common import Weights, script
 from deoldify_lite.colorize.hints import Hint
 from deoldify_lite.colorize.prepared import PreparedPhoto
 from deoldify_lite.device import pick_device
+from deoldify_lite.errors import Unavailable
 from deoldify_lite.evaluate.comparison import write_between_markers
 from deoldify_lite.evaluate.evaluator import Evaluator, MethodScores
 from deoldify_lite.evaluate.measurements import Measurement, open_measurements
@@ -202,7 +203,10 @@ def main(
         "code": hashlib.sha256("".join(sha256(package / f"{name}.py") for name in CODE).encode()).hexdigest(),
     }
     place = pick_device(device)
-    available = {m.name: m for m in open_measurements(["vgg16"], place)[0]}
+    measurements, missing = open_measurements(["vgg16"], place)
+    if missing:
+        raise Unavailable("; ".join(missing.values()))
+    available = {m.name: m for m in measurements}
     common = [available[name] for name in ("psnr", "ab", "colorfulness", "colorfulness_abs", "lpips_alex")]
     records = Records(out / "records.sqlite")
 
