@@ -26,11 +26,11 @@ from .hints import pixel_at
 # Chosen on validation photos by PSNR at 1 to 50 hints (docs/hints.md).
 LUMA_SCALE = 0.05  # the difference of luma, in [0, 1], that counts as an edge
 ACROSS_EDGES = 1e-3  # the least weight between neighbours
-LEAK = 1.0  # weight, over all pixels together, of keeping the prediction: how fast an influence fades with the distance
-CHROMA_SHARE = 0.7  # of the predicted chroma in the distance between features, relative to the network's features
-ALONG = 0.9  # distance of features, of which 1.7 is usual, at which the influence along the pixels fades
-SIMILAR = 0.7  # the same for the influence on similar pixels anywhere
-SHARE = 0.6  # that influence, where the one along the pixels is some 2 at the hint itself
+LEAK = 0.4  # weight, over all pixels together, of keeping the prediction: how fast an influence fades with the distance
+CHROMA_SHARE = 1.0  # of the predicted chroma in the distance between features, relative to the network's features
+ALONG = 1.3  # distance of features, of which 2 is usual, at which the influence along the pixels fades
+SIMILAR = 0.8  # the same for the influence on similar pixels anywhere
+SHARE = 1.0  # that influence, where the one along the pixels is some 3.5 at the hint itself
 SHADING = 0.5  # power of luma to which an influence is proportional: in the folds of a dress the light has less chroma
 SHADED = (0.1, 0.5)  # between these values of luma
 SLACK = 1e-3  # variance of a hint's error: hints at one place that contradict each other are averaged
