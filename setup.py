@@ -27,7 +27,7 @@ extras = {
 test = [
     *("pytest", "pytest-xdist", "filelock", "hypothesis", "ruff"),
     *("lpips", "scikit-image"),  # to compare with
-    "playwright",  # drives the browser of the system
+    *("playwright", "axe-playwright-python"),  # drives the browser of the system; checks accessibility in it
     *sorted({package for packages in extras.values() for package in packages} - {"jupyterlab"}),
 ]
 
@@ -40,7 +40,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["deoldify_lite", "deoldify_lite.*"]),
-    package_data={"deoldify_lite": ["weights/*.safetensors", "evaluate/*.jinja"]},
+    package_data={"deoldify_lite": ["weights/*.safetensors", "evaluate/*.jinja", "web/site/*"]},
     install_requires=[
         "fastai>=2.8.12",
         "torch",

@@ -5,6 +5,8 @@ python benchmarks/run.py engine network                   the network alone, and
 python benchmarks/run.py deoldify --deoldify CHECKOUT     beside DeOldify, of which CHECKOUT is a clone
 python benchmarks/run.py training --training-photos PATH  a stage of training, and what loading photos costs it
 python benchmarks/run.py video --clips FOLDER              how steady colours of videos are, and how fast; needs [video]
+python benchmarks/run.py browser                          the site of deoldify-lite web in Chromium; needs [export]
+python benchmarks/run.py stored --scored-photos PATH      what fewer bits cost an exported network; needs [export]
 python benchmarks/run.py --json results.json              the same for programs
 
 All but training makes its photos of the samples. Other programs at work on the machine distort the results.
@@ -26,7 +28,7 @@ if not __package__:  # run as a file: `benchmarks` lies beside the package
 from deoldify_lite.cli.common import Device, script
 from deoldify_lite.errors import DeoldifyError, UsageError
 
-NAMES = ("engine", "network", "folder", "memory", "startup", "deoldify", "training", "video")
+NAMES = ("engine", "network", "folder", "memory", "startup", "deoldify", "training", "video", "browser", "stored")
 USUAL = ("engine", "folder", "startup", "memory")
 DEOLDIFY_FACTOR = 35  # DeOldify's render factor
 PHOTO_SIZE = (1024, 768)  # whose shape the network alone works with
@@ -37,8 +39,7 @@ def benchmark(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help=f"Of {', '.join(NAMES)}. By default {', '.join(USUAL)}, and the last three where what they need "
-            "is given.",
+            help=f"Of {', '.join(NAMES)}. By default {', '.join(USUAL)}, and what else has what it needs given.",
         ),
     ] = None,
     weights: Annotated[
@@ -92,6 +93,10 @@ def benchmark(
     strips: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write pictures of neighbouring frames there, for video.")
     ] = None,
+    scored_photos: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Photos in colour, or tar archives of them, for stored.")
+    ] = None,
+    scored: Annotated[int, typer.Option(min=1, help="How many of them, evenly spread.")] = 100,
     repetitions: Annotated[int, typer.Option(min=2, help="How often a clip is repeated to see memory stay.")] = 4,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything to this file, too.")] = None,
 ) -> None:
@@ -109,7 +114,7 @@ def benchmark(
     from deoldify_lite.device import has_fast_bfloat16, pick_device, pick_precision
     from deoldify_lite.photo.decoders import configure_decoders
 
-    given = {"deoldify": deoldify, "training": training_photos, "video": clips}
+    given = {"deoldify": deoldify, "training": training_photos, "video": clips, "stored": scored_photos}
     names = names or [*USUAL, *(name for name, value in given.items() if value)]
     if unknown := [name for name in names if name not in NAMES]:
         raise UsageError(f"there is no benchmark {', '.join(unknown)}; choose {', '.join(NAMES)}")
@@ -121,6 +126,8 @@ def benchmark(
         raise UsageError("training needs photos: --training-photos PATH")
     if "video" in names and not clips:
         raise UsageError("video needs coloured clips: --clips PATH")
+    if "stored" in names and not scored_photos:
+        raise UsageError("stored needs photos in colour: --scored-photos PATH")
     where = pick_device(device)
     precision = precision or ["float32", *(["bfloat16"] if has_fast_bfloat16(where) else [])]
     for name in precision:
@@ -177,6 +184,14 @@ def benchmark(
             for clip in found:
                 yield measure_parts(clip, *chosen)
                 yield measure_files(clip, scratch, *chosen, repetitions)
+        if "browser" in names:
+            from benchmarks.browser import measure_browser  # needs the extra
+
+            yield measure_browser(*generators[0], megapixels, repeats, scratch)
+        if "stored" in names:
+            from benchmarks.stored import measure_stored  # needs the extra
+
+            yield measure_stored(*generators[0], scored_photos, scored, scratch)
 
     machine, results = describe(), []
     typer.echo(heading(machine))

@@ -2,6 +2,7 @@
 
 python scripts/export.py lite.onnx                        the generator that ships
 python scripts/export.py lite.onnx --half                 its weights in float16: half the size
+python scripts/export.py lite.onnx --int8                 large layers in 8 bit, others in float16: smaller still
 python scripts/export.py mine.onnx --weights FILE         one that you trained, or DeOldify's own
 """
 

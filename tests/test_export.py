@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import re
+from collections import defaultdict
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def test_half_is_half_the_file_and_the_same_colours(tiny, tiny_file, tmp_path, m
 
     monkeypatch.setattr(exporting, "trace", lambda generator: onnx.load(tiny_file))
     half = tmp_path / "half.onnx"
-    worst = max(export_onnx(tiny, half, half=True).values())
+    worst = max(export_onnx(tiny, half, storage="float16").values())
     assert 0 < worst < 2e-3
     assert half.stat().st_size < 0.52 * tiny_file.stat().st_size
     assert run(half, torch.rand(1, 1, 32, 32)).dtype == torch.float32
@@ -240,6 +241,43 @@ def test_licences_are_told_apart(weights, tmp_path):
 
 
 @needs_onnx
+def test_int8_is_for_large_layers_only(tiny, tiny_file, tmp_path, monkeypatch):
+    import onnx
+
+    monkeypatch.setattr(exporting, "trace", lambda generator: onnx.load(tiny_file))
+    monkeypatch.setattr(exporting, "LARGE", 2000)
+    export_onnx(tiny, tmp_path / "int8.onnx", storage="int8")
+    stored = defaultdict(list)
+    for tensor in onnx.load(tmp_path / "int8.onnx").graph.initializer:
+        stored[tensor.data_type].append(int(np.prod(tensor.dims)))
+    assert min(stored[onnx.TensorProto.INT8]) >= 2000 > max(stored[onnx.TensorProto.FLOAT16])
+    assert 0 < compare(tmp_path / "int8.onnx", tiny, (1, 64, 96)) < exporting.TOLERANCE_INT8
+
+
+@needs_onnx
+def test_int8_is_right_where_a_channel_is_all_zeros():
+    import onnx
+    from onnx import helper, numpy_helper
+    from onnx.reference import ReferenceEvaluator
+
+    values = np.linspace(-3, 3, 4 * 60_000, dtype=np.float32).reshape(4, -1)
+    values[2] = 0
+    out = helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, values.shape)
+    node = helper.make_node("Identity", ["weight"], ["w"])
+    graph = helper.make_graph([node], "g", [], [out], [numpy_helper.from_array(values, "weight")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", exporting.OPSET)])
+    exporting.store_int8(model)
+    (found,) = ReferenceEvaluator(model).run(None, {})
+    assert (found[2] == 0).all()
+    assert np.abs(found - values).max() <= 3 / 127 / 2 + 1e-6
+
+
+def test_half_or_int8(tmp_path):
+    result = script(tmp_path / "lite.onnx", "--half", "--int8")
+    assert result.exit_code == 2 and "not both" in result.stderr
+
+
+@needs_onnx
 @pytest.mark.slow
 def test_what_ships_is_exported_and_timed(shipped):
     path, said = shipped
@@ -281,3 +319,5 @@ def test_the_page_tells_the_truth():
     assert f"Opset {exporting.OPSET} " in PAGE
     assert exporting.TOLERANCE == 0.0001
     assert exporting.TOLERANCE_HALF == 0.002
+    assert exporting.TOLERANCE_INT8 == 0.02
+    assert f"{exporting.LARGE:,} weights" in (ROOT / "docs/web.md").read_text()

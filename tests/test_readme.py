@@ -21,6 +21,7 @@ NOT_HERE = {
     "sh scripts/": "sets up an environment",
     "tensorboard": "a server",
     "deoldify-lite app": "a server; tests/app has it",
+    "deoldify-lite web": "needs ONNX Runtime Web; tests/web has it",
     "deoldify-lite video": "tests/video has it",
     "deoldify-lite ray": "needs Ray; tests/cli/test_ray.py has it",
     "ColorizeArtistic_gen.pth": "not to be had everywhere",

@@ -4,9 +4,12 @@ python tools/make_pictures.py                         before_after.jpg and optio
 python tools/make_pictures.py --card lite             lite/photos.jpg of the model card (pip install scikit-image)
 python tools/make_pictures.py --hints                 hints*.jpg of docs/hints.md (pip install scikit-image gradio)
 python tools/make_pictures.py --compare NAME=WEIGHTS --compare NAME=WEIGHTS     comparison.jpg
+python tools/make_pictures.py --address http://localhost:8000/    web.jpg, a screenshot of the site of deoldify-lite web
 """
 
 import io
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +21,7 @@ from deoldify_lite.cli.common import script
 from deoldify_lite.evaluate.methods import split_name
 from deoldify_lite.files import write_atomically
 from deoldify_lite.photo.sheet import sheet
-from deoldify_lite.samples import sample_photos
+from deoldify_lite.samples import sample_photos, write_samples
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -29,6 +32,10 @@ def main(
         list[str] | None, typer.Option(metavar="NAME=WEIGHTS", help="Instead, put these generators side by side.")
     ] = None,
     render_factor: Annotated[int | None, typer.Option(help="Of those among them that are files.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Instead, a screenshot of the site that is served there (pip install playwright)."),
+    ] = None,
     card: Annotated[
         str | None, typer.Option(metavar="NAME", help="Instead, the picture of this one's model card.")
     ] = None,
@@ -40,6 +47,9 @@ def main(
         write(docs / "hints.jpg", with_hints(colorizer))
         write(docs / "hints_like.jpg", like_others(colorizer))
         write(docs / "hints_variants.jpg", variants(colorizer))
+        return
+    if address:
+        write(docs / "web.jpg", of_site(address))
         return
     if card:
         write(docs / card / "photos.jpg", of_model_card(card))
@@ -54,6 +64,24 @@ def main(
     rows = {"the input": grey, "what deoldify-lite colorize makes of it": colour, "as it was taken": truth}
     write(docs / "before_after.jpg", sheet(rows, height=240))
     write(docs / "options.jpg", options(colorizer, colour, grey))
+
+
+def of_site(address: str) -> Image.Image:
+    "The site in Chromium with the samples, one of them half in colour."
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 900, "height": 760})
+        page.set_default_timeout(600_000)
+        page.goto(address)
+        page.wait_for_selector("#backend:not(:empty)")
+        page.set_input_files("#files", write_samples(Path(folder)))
+        page.wait_for_selector("#download-all:visible")
+        box = page.locator("#stage").bounding_box()  # how long it took on this machine stands below it
+        shot = page.screenshot(clip={"x": 0, "y": 0, "width": 900, "height": box["y"] + box["height"] + 16})
+        browser.close()
+    return Image.open(io.BytesIO(shot)).convert("RGB")
 
 
 def of_model_card(weights: str) -> Image.Image:

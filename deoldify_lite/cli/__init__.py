@@ -22,6 +22,7 @@ from . import (
     restore,
     samples,
     video,
+    web,
 )
 from .common import Command
 
@@ -43,6 +44,7 @@ for command in (
     compare.compare,
     export.export,
     app.app,
+    web.web,
     feedback.feedback,
     pix2pix.pix2pix,
     faces.faces,

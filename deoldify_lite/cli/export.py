@@ -15,7 +15,10 @@ from .common import Weights
 def export(
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write, for instance lite.onnx.")],
     weights: Weights = "lite",
-    half: Annotated[bool, typer.Option(help="Store the weights in float16, which halves the file.")] = False,
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in float16, which halves the file.")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Store the weights of large layers in 8 bit and of others in float16.")
+    ] = False,
     runs: Annotated[
         int, typer.Option("--time", min=0, help="Then time so many runs of ONNX Runtime and of torch, in turn.")
     ] = 0,
@@ -26,6 +29,8 @@ def export(
     """
     if target.is_dir():
         raise UsageError(f"{target}: is a folder; name the file to write, for instance {target / 'lite.onnx'}")
+    if half and int8:
+        raise UsageError("--half or --int8, not both")
     from ..modeling.export import OPSET, about_weights, export_onnx
     from ..modeling.weights import default_render_factor, find_weights, load_generator
 
@@ -33,7 +38,9 @@ def export(
     generator = load_generator(path)
     side = 16 * default_render_factor(path, generator.config)
     try:
-        differences = export_onnx(generator, target, about_weights(path, side), half=half)
+        differences = export_onnx(
+            generator, target, about_weights(path, side), storage="int8" if int8 else "float16" if half else "float32"
+        )
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
     for (batch, height, width), difference in differences.items():

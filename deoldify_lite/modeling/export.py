@@ -7,10 +7,12 @@ and width are free. A file that does not answer as torch does is not written.
 import copy
 import json
 import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
@@ -33,6 +35,10 @@ STRIDE = 32  # sides that are multiples of this waste nothing
 CHECKED_SIZES = ((1, 64, 96), (2, 67, 101), (1, 97, 33))
 TOLERANCE = 1e-4
 TOLERANCE_HALF = 2e-3  # half a level of 8 bit
+TOLERANCE_INT8 = 2e-2
+LARGE = (
+    200_000  # weights, from which on a layer is stored in 8 bit. The small first layers of an encoder bear it badly.
+)
 
 TRACED_SIZE = (2, 1, 64, 96)  # only an example; two of the batch, since torch takes one as a constant
 AXES = ("batch", None, "height", "width")
@@ -97,14 +103,14 @@ class _OnnxSameConv(nn.Module):
 
 
 def export_onnx(
-    generator: nn.Module, path: Path, metadata: dict[str, str] | None = None, *, half: bool = False
+    generator: nn.Module, path: Path, metadata: dict[str, str] | None = None, *, storage: str = "float32"
 ) -> dict[tuple[int, int, int], float]:
     """Write a generator to an ONNX file, atomically, after checking it against torch with ONNX Runtime.
 
     Args:
         generator: in eval mode, on the CPU, as `load_generator` gives it.
         metadata: goes into the file, beside the package's version and the network's description.
-        half: store weights in float16, which halves the file. Input, output and arithmetic stay float32.
+        storage: how weights are stored, a name in `STORAGE`. Input, output and arithmetic are float32 with all.
 
     Returns:
         The largest difference from torch's chroma for each checked size (batch, height, width).
@@ -123,13 +129,12 @@ def export_onnx(
 
     with atomic_path(path) as temporary:
         model = trace(generator)
-        if half:
-            store_half(model)
+        store, tolerance = STORAGE[storage]
+        store(model)
         describe(model, {"network": json.dumps(generator.config)} | (metadata or {}))
         onnx.save(model, temporary)
         differences = compare(temporary, generator)
         worst = float(torch.tensor([*differences.values()]).max())  # if one is not a number, neither is this
-        tolerance = TOLERANCE_HALF if half else TOLERANCE
         if not worst <= tolerance:
             raise ExportRefused(f"{path}: differs from torch by {worst:.1e}, which is more than {tolerance:.0e}")
     return differences
@@ -199,17 +204,63 @@ def _tidy(model: "ModelProto") -> "ModelProto":
 
 def store_half(model: "ModelProto") -> None:
     "Store weights in float16, in place. They become float32 as the file is loaded, so nothing else changes."
-    from onnx import TensorProto, helper, numpy_helper
+    _store(model, _in_half)
 
-    casts = []
+
+def store_int8(model: "ModelProto") -> None:
+    """Store the weights of layers with at least `LARGE` of them in 8 bit, and others in float16, in place.
+
+    Of each output channel, the largest weight is 127; its scale is beside it. They, too, become float32 as the file is
+    loaded.
+    """
+    _store(model, lambda name, values: (_in_int8 if values.size >= LARGE else _in_half)(name, values))
+
+
+def _store(model: "ModelProto", shorten: Callable[[str, np.ndarray], tuple[list, list]]) -> None:
+    "Replace the weights by the tensors, and the nodes that make the weights of them, that `shorten` gives."
+    from onnx import TensorProto, numpy_helper
+
+    tensors, nodes = [], []
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:  # biases are small and matter more
-            name, values = tensor.name, numpy_helper.to_array(tensor)
-            tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}_half"))
-            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+            shortened, restoring = shorten(tensor.name, numpy_helper.to_array(tensor))
+            tensors += shortened
+            nodes += restoring
+        else:
+            tensors.append(tensor)
+    for field, items in ((model.graph.initializer, tensors), (model.graph.node, [*nodes, *model.graph.node])):
+        items = [copy.deepcopy(item) for item in items]
+        del field[:]
+        field.extend(items)
+
+
+def _in_half(name: str, values: np.ndarray) -> tuple[list, list]:
+    from onnx import TensorProto, helper, numpy_helper
+
+    tensor = numpy_helper.from_array(values.astype(np.float16), f"{name}_half")
+    return [tensor], [helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)]
+
+
+def _in_int8(name: str, values: np.ndarray) -> tuple[list, list]:
+    from onnx import TensorProto, helper, numpy_helper
+
+    largest = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+    scale = np.maximum(largest, 1e-12) / 127  # a channel may be all zeros
+    tensor = numpy_helper.from_array(np.rint(values / scale).astype(np.int8), f"{name}_int8")
+    scales = numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale")
+    nodes = [
+        helper.make_node("Cast", [tensor.name], [f"{name}_integers"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}_integers", scales.name], [name]),
+    ]
+    return [tensor, scales], nodes
+
+
+# How weights are stored: what changes a float32 model in place, and how far chroma may then be from torch's.
+STORAGE = {
+    "float32": (lambda model: None, TOLERANCE),
+    "float16": (store_half, TOLERANCE_HALF),
+    "int8": (store_int8, TOLERANCE_INT8),
+}
 
 
 def describe(model: "ModelProto", metadata: dict[str, str]) -> None:

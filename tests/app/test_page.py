@@ -5,9 +5,7 @@ Screenshots are kept in the temporary folder of pytest.
 
 import io
 import json
-import os
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,24 +17,15 @@ from PIL import Image
 from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.samples import sample_photos
+from helpers.browser import DESKTOP, PHONE, WAIT, chromium, expect
 
 pytestmark = pytest.mark.slow
-SECONDS = 1000
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WAIT = 600 * SECONDS  # what is late on a busy machine is right all the same; only what hangs is to fail
 
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("the page is tested in a browser: apt-get install chromium")
-    arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture
@@ -80,14 +69,6 @@ def grandmother(tmp_path) -> Path:
     with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
         image.convert("L").save(path, quality=95, exif=exif, dpi=(300, 300))
     return path
-
-
-def expect(locator):
-    "An assertion that waits: the browser shows the parts of one answer one after another."
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=WAIT)
-    return expect(locator)
 
 
 def colorize(page, *paths: Path) -> None:

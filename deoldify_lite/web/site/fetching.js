@@ -1,0 +1,48 @@
+// Fetches the large files of the site, which are stored compressed, and checks them.
+
+/** A file that could not be fetched, or is not what it should be. The message says what to do. */
+export class FetchError extends Error {}
+
+/**
+ * The content of `{ file, sha256 }` as a Uint8Array. `report(bytes)` is called with how much has arrived.
+ *
+ * Without `https` (or localhost) a browser has no SHA-256; the content is then taken as it comes.
+ */
+export async function fetchChecked({ file, sha256 }, report) {
+  const stored = await read(new URL(file, import.meta.url), report);
+  const isCompressed = stored[0] === 0x1f && stored[1] === 0x8b; // some servers tell the browser to decompress it
+  const content = isCompressed ? await decompress(stored) : stored;
+  if (self.crypto.subtle && (await hash(content)) !== sha256) {
+    throw new FetchError(`${file} arrived damaged; load the page again`);
+  }
+  return content;
+}
+
+async function read(url, report) {
+  try {
+    const response = await fetch(url);
+    if (!response.ok) throw new FetchError(`${url.pathname} is missing on the server (${response.status})`);
+    const parts = [];
+    let bytes = 0;
+    for (const reader = response.body.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      bytes += value.length;
+      report(bytes);
+    }
+    return new Uint8Array(await new Blob(parts).arrayBuffer());
+  } catch (error) {
+    throw error instanceof FetchError ? error : new FetchError("no connection; try again when there is one");
+  }
+}
+
+async function decompress(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function hash(bytes) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

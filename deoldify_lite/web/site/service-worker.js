@@ -1,0 +1,59 @@
+// Keeps the site on the visitor's machine, so that it works without a connection, and adds the headers that static
+// hosts do not send: isolation, without which there are no threads, and a policy against every other host.
+
+importScripts("build.js");
+
+const PREFIX = `deoldify-lite ${registration.scope} `;
+const SHELL = PREFIX + BUILD.version; // the page itself; another version is another cache
+const LARGE = `${PREFIX}large`; // network and runtime, named by their hashes, and so good for many versions
+const HEADERS = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Content-Security-Policy": BUILD.policy,
+};
+
+addEventListener("install", (event) => event.waitUntil(install()));
+addEventListener("activate", (event) => event.waitUntil(activate()));
+addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  if (event.request.method === "GET" && url.href.startsWith(registration.scope)) event.respondWith(answer(url));
+});
+
+async function install() {
+  const cache = await caches.open(SHELL);
+  await cache.addAll(BUILD.shell.map((file) => new Request(file, { cache: "reload" })));
+  await skipWaiting();
+}
+
+async function activate() {
+  for (const name of await caches.keys()) {
+    if (name.startsWith(PREFIX) && name !== SHELL && name !== LARGE) await caches.delete(name);
+  }
+  const large = await caches.open(LARGE);
+  for (const request of await large.keys()) {
+    if (!BUILD.large.includes(request.url.slice(registration.scope.length))) await large.delete(request);
+  }
+  await clients.claim();
+}
+
+async function answer(url) {
+  const file = url.href.split(/[?#]/)[0].slice(registration.scope.length) || "index.html";
+  const address = new URL(file, registration.scope).href;
+  const kept = await caches.match(address, { cacheName: BUILD.large.includes(file) ? LARGE : SHELL });
+  if (kept) return withHeaders(kept);
+  const response = await fetch(address);
+  if (response.ok && BUILD.large.includes(file)) {
+    const copy = response.clone();
+    const keeping = caches.open(LARGE).then((cache) => cache.put(address, copy));
+    keeping.catch(() => null); // no room on the disk: next time it is fetched again
+  }
+  return withHeaders(response);
+}
+
+function withHeaders(response) {
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
+  const { status, statusText } = response;
+  return new Response(response.body, { status, statusText, headers });
+}

@@ -1,0 +1,143 @@
+"Sites that are built here and served by `http.server`, and pages of them in a browser."
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deoldify_lite.modeling.export import STORAGE, about_weights, describe, trace
+from deoldify_lite.web.build import build_site
+from deoldify_lite.web.runtime import RuntimeUnavailable, find_runtime
+from helpers.browser import DESKTOP, WAIT, chromium, expect
+from helpers.served import Served, serve
+from helpers.shared import shared_folder
+
+RESET = """([name, value]) => {
+    const input = document.getElementById(name);
+    input.value = value;
+    for (const kind of ["input", "change"]) input.dispatchEvent(new Event(kind));
+}"""
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    "ONNX Runtime Web from the npm registry."
+    try:
+        return find_runtime()
+    except RuntimeUnavailable as error:
+        pytest.skip(str(error))
+
+
+def export(generator, path: Path, metadata: dict[str, str], *storages: str) -> list[Path]:
+    "Export as `export_onnx` does, but once for all kinds of storage, and without comparing; tests/test_export.py does."
+    import onnx
+
+    model, paths = trace(generator), []
+    for storage in storages:
+        stored = onnx.ModelProto()
+        stored.CopyFrom(model)
+        STORAGE[storage][0](stored)
+        describe(stored, metadata)
+        paths.append(path / f"{storage}.onnx")
+        onnx.save(stored, paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def site(package, tmp_path_factory) -> Path:
+    "A site with a tiny network, which pads as the presets' newer networks do, and gives strong colours."
+    import torch
+
+    from deoldify_lite.modeling.generator import build_generator
+    from helpers.networks import excited
+
+    def fill(folder: Path) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            generator = build_generator("lite", "test_efficientnet", padding="replicate")
+            torch.nn.init.normal_(generator.layers[-1].weight, std=0.2)
+        (model,) = export(excited(generator), folder, {"working_side": "96"}, "int8")
+        build_site(folder / "site", model, package)
+
+    return shared_folder(tmp_path_factory, "tiny site", fill) / "site"
+
+
+@pytest.fixture(scope="session")
+def shipped_sites(package, tmp_path_factory) -> dict[str, Path]:
+    "Sites with the network that ships, stored as the command does by default and with --half."
+    from deoldify_lite.modeling.weights import find_weights, load_generator
+    from deoldify_lite.models import MODELS
+
+    def fill(folder: Path) -> None:
+        path = find_weights("lite")
+        about = about_weights(path, 16 * MODELS["lite"].render_factor)
+        for model in export(load_generator(path), folder, about, "int8", "float16"):
+            build_site(folder / model.stem, model, package)
+
+    folder = shared_folder(tmp_path_factory, "shipped sites", fill)
+    return {storage: folder / storage for storage in ("int8", "float16")}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@contextmanager
+def visits(browser, screenshots: Path) -> Iterator[Callable]:
+    """What opens a page of a served site and waits for its network.
+
+    Afterwards every request went to that server, and no script failed. Screenshots are kept in a folder.
+    """
+    contexts, requested, surprises = [], [], []
+
+    def open_page(served: Served, size=DESKTOP, is_ready: bool = True, **options):
+        context = browser.new_context(viewport=size, accept_downloads=True, **options)
+        contexts.append(context)
+        context.on("request", lambda request: requested.append((request.url, served.address)))
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.on("pageerror", lambda error: surprises.append(str(error)))
+        page.on("console", lambda said: surprises.append(said.text) if "Content Security Policy" in said.text else None)
+        page.goto(served.address)
+        if is_ready:
+            expect(page.locator("#backend")).not_to_be_empty()
+        return page
+
+    yield open_page
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=screenshots / f"{number}.png", full_page=True)
+        context.close()
+    assert requested and not surprises
+    assert not [url for url, address in requested if not url.startswith((address, "data:", "blob:"))]
+
+
+@pytest.fixture
+def visit(browser, tmp_path) -> Iterator[Callable]:
+    with visits(browser, tmp_path) as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def served(site) -> Iterator[Served]:
+    with serve(site) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def shared_page(browser, site, tmp_path_factory) -> Iterator:
+    with serve(site) as served, visits(browser, tmp_path_factory.mktemp("screenshots")) as open_page:
+        yield open_page(served)
+
+
+@pytest.fixture
+def page(shared_page) -> Iterator:
+    "A page of the site with the tiny network, opened once, without photos and with the usual settings."
+    yield shared_page
+    if shared_page.is_visible("#clear"):
+        shared_page.click("#clear")
+    for name, value in (("format", "same"), ("strength", "1"), ("factor", "6"), ("split", "50")):
+        shared_page.evaluate(RESET, [name, value])
