@@ -366,7 +366,7 @@ def _time_parts(clip: Path, colorizer: VideoColorizer) -> Iterator[tuple[str, fl
             work()
         return (time.thread_time() - began) / times
 
-    size = working_size((video.width, video.height), colorizer.colorizer.render_factor)
+    size = working_size((video.width, video.height), colorizer.render_factor)
     small = [small_luma(frame, size) for frame in frames[:3]]
     before, this, after = (normalize_exposure(each)[0] for each in small)
     yield "small luma, exposure", timed(lambda: normalize_exposure(small_luma(frames[1], size)))

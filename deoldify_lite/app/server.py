@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
     from .service import Service
+    from .videos import VideoService
 
 AT_ONCE = 2  # photos processed at a time: while one is in the network, the other is read or written
 SESSIONS = 500  # visitors whose last results are remembered, at 60 KB each; an API call counts as one
@@ -32,6 +33,8 @@ def serve(
     max_megabytes: int,
     max_pixels: int,
     max_photos: int,
+    max_video_minutes: float,
+    max_video_megabytes: int,
     max_waiting: int,
     device: str,
     precision: str,
@@ -50,6 +53,7 @@ def serve(
     from ..device import tune_allocator
     from ..photo.decoders import configure_decoders
     from .service import Service
+    from .videos import Limits, VideoService
 
     configure_decoders()
     tune_allocator(server=True)
@@ -59,21 +63,29 @@ def serve(
         cache = folder / "cache"
         cache.mkdir()
         os.environ["GRADIO_TEMP_DIR"] = str(cache)
+        names = [*weights, *(model.name for model in shipped())]
         service = Service(
-            [*weights, *(model.name for model in shipped())], cache, max_pixels, device, precision, max_photos
+            names, cache, max_pixels, device, precision, max_pages=max_photos, max_megabytes=max_megabytes
         )
-        page = _page(service, folder, feedback, max_photos, max_waiting)
+        videos = VideoService(service, folder / "videos", Limits(max_video_minutes, max_video_megabytes))
+        largest = max(max_megabytes, max_video_megabytes if videos.offered else 0)
+        page = _page(service, videos, folder, feedback, max_photos, max_waiting)
         try:
-            address = _launch(page, folder, host, port, max_megabytes, max_photos * max_megabytes)
+            address = _launch(page, folder, host, port, largest, max(largest, max_photos * max_megabytes))
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}; if it is in use, --port names another") from error
         print(address, flush=True)
-        while True:
-            time.sleep(60)
-            sweep(cache)
+        try:
+            while True:
+                time.sleep(60)
+                sweep(cache)
+        finally:
+            videos.close()
 
 
-def _page(service: "Service", folder: Path, feedback: Path, max_photos: int, max_waiting: int) -> "gr.Blocks":
+def _page(
+    service: "Service", videos: "VideoService", folder: Path, feedback: Path, max_photos: int, max_waiting: int
+) -> "gr.Blocks":
     import gradio as gr
 
     from ..samples import write_samples
@@ -81,14 +93,14 @@ def _page(service: "Service", folder: Path, feedback: Path, max_photos: int, max
 
     samples = write_samples(folder / "samples")
     gr.set_static_paths([folder / "samples"])  # served from there, and not deleted
-    page = build_page(service, feedback, samples, max_photos)
+    page = build_page(service, videos, feedback, samples, max_photos)
     return page.queue(
         max_size=max_waiting, default_concurrency_limit=AT_ONCE, api_open=False
     )  # nothing bypasses the queue
 
 
 def _launch(page: "gr.Blocks", folder: Path, host: str, port: int, max_megabytes: int, max_together: int) -> str:
-    "Start the page in background threads; returns its address. `max_together`: megabytes of one request."
+    "Start the page in background threads; returns its address. `max_together`: megabytes of all files of a request."
     from starlette.middleware import Middleware
 
     from .middleware import OnlyPhotos

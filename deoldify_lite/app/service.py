@@ -38,6 +38,7 @@ from ..photo.reading import TINTED_NOTE
 STRENGTHS = (0.0, 3.0)
 RENDER_FACTORS = (2, 64)
 PREVIEW = 1600  # longest side of the images in the slider; the download has the photo's own size
+GONE = "not here any more; please send it again"
 log = logging.getLogger(__name__)
 
 
@@ -87,7 +88,7 @@ class Service:
     Args:
         weights: names or files, as `Colorizer` takes them; the first is the default model.
         folder: where results are written, each into a folder of its own with a name that cannot be guessed.
-        max_pixels: larger photos are refused before they are decoded.
+        max_pixels, max_megabytes: larger photos are refused before they are decoded.
         max_pages: files with more pages are refused.
 
     Raises:
@@ -102,15 +103,19 @@ class Service:
         device: str = "auto",
         precision: str = "auto",
         max_pages: int | None = None,
+        max_megabytes: int = 50,
     ):
         self.folder = folder
+        self.max_megabytes = max_megabytes
         self.max_pixels = max_pixels
         self.max_pages = max_pages
         self._colorizers = {}
         self._hashes = {}
+        self.weights = {}
         for name in weights:
             model = Path(name).stem  # the path of a file stays private
             self._colorizers[model] = Colorizer(name, device, precision)
+            self.weights[model] = name
             self._hashes[model] = sha256(find_weights(name))[:12]
         self.models = list(self._colorizers)
 
@@ -120,9 +125,14 @@ class Service:
         Raises:
             Refused: there is no such model.
         """
-        return self._colorizer(model).render_factor
+        return self.colorizer(model).render_factor
 
-    def _colorizer(self, model: str) -> Colorizer:
+    def colorizer(self, model: str) -> Colorizer:
+        """The colorizer of a model, which all requests share.
+
+        Raises:
+            Refused: there is no such model.
+        """
         if model not in self._colorizers:
             raise Refused(f"there is no such model here, only {', '.join(self.models)}")
         return self._colorizers[model]
@@ -133,12 +143,14 @@ class Service:
         Raises:
             Refused: not a photo, damaged, too large, or settings that make no sense.
         """
-        _check(settings)
-        colorizer = self._colorizer(settings.model)
+        check_settings(settings)
+        colorizer = self.colorizer(settings.model)
         factor = colorizer.valid_render_factor(settings.render_factor)
         colorize = partial(colorizer.colorize_photo, strength=settings.strength, render_factor=factor)
         result = self.folder / secrets.token_hex(16) / output_name(file.name)
         try:
+            if file.is_file() and file.stat().st_size > self.max_megabytes * 2**20:
+                raise Refused(f"too large: more than {self.max_megabytes} MB")
             if has_pages(job := Job(file, result)):
                 photo, pixels, notes = self._colorize_pages(job, colorize)
             else:
@@ -148,7 +160,7 @@ class Service:
                 notes = photo.notes
             before, after = self._previews(file, photo, pixels, result.parent / "previews")
         except Exception as error:
-            raise Refused(_sentence(error)) from error
+            raise Refused(sentence_of(error)) from error
         return Colorized(
             file,
             result,
@@ -200,7 +212,12 @@ class Service:
         return path
 
 
-def _check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
+    """Whether strength and render factor are in range.
+
+    Raises:
+        Refused: they are not.
+    """
     low, high = STRENGTHS
     if not low <= settings.strength <= high:  # false for NaN, too
         raise Refused(f"the strength goes from {low:g} to {high:g}")
@@ -217,17 +234,21 @@ def _for_screen(image: Image.Image, photo: Photo) -> Image.Image:
     return image
 
 
-def _sentence(error: Exception) -> str:
-    "What went wrong, in a sentence for the visitor; an error of ours goes to the log."
+def sentence_of(error: Exception, what: str = "photo") -> str:
+    "What went wrong with a photo, or with `what`, in a sentence for the visitor; an error of ours goes to the log."
+    if isinstance(error, Refused):
+        return str(error)
     if isinstance(error.__cause__, FileNotFoundError):
-        return "not here any more; please send it again"
+        return GONE
     if isinstance(error, MissingExtra):
         return f"{error.title} files are not supported here; convert it to JPEG, PNG or TIFF first"
     if isinstance(error, BadPhoto):
         return re.sub(r" \(--[^)]*\)$", "", str(error))  # advice for the command line
     if isinstance(error, MemoryError):
         return "too large for the memory of this server"
+    if isinstance(error.__cause__, OSError):
+        error = error.__cause__
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the server's disk is full; please try again later"
-    log.error("a photo could not be colorized", exc_info=error)
+    log.error("a %s could not be colorized", what, exc_info=error)
     return "could not be colorized, which is our fault, not yours; it has been noted in the server's log"

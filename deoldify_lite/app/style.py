@@ -37,11 +37,11 @@ CSS = """
 #heading p, #privacy { color: var(--body-text-color-subdued); }
 #privacy { font-size: .9rem; text-align: center; }
 .caption { margin-bottom: -.6rem; font-size: .95rem; color: var(--body-text-color-subdued); }
-#message ul { list-style: none; margin: 0; padding: 0; }
-#message li { padding: .15rem 0; overflow-wrap: anywhere; }
-#message .failed { color: #b91c1c; }
-.dark #message .failed { color: #fca5a5; }
-#message .note { color: var(--body-text-color-subdued); font-size: .9rem; }
+.message ul { list-style: none; margin: 0; padding: 0; }
+.message li { padding: .15rem 0; overflow-wrap: anywhere; }
+.message .failed { color: #b91c1c; }
+.dark .message .failed { color: #fca5a5; }
+.message .note { color: var(--body-text-color-subdued); font-size: .9rem; }
 #slider label { display: block; max-width: calc(100% - 4.5rem); }
 #slider label { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
 #slider label > span { display: inline-block; vertical-align: middle; }
@@ -51,5 +51,8 @@ CSS = """
 #gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(130px, 30%), 1fr)); }
 @media (max-width: 640px) { .gradio-container .main { padding: 8px 16px !important; } }
 #samples .thumbnail-item, #gallery .thumbnail-item { cursor: pointer; }
-#download, #download-all { overflow-wrap: anywhere; }
+#video-status progress { width: 100%; height: .8rem; accent-color: var(--primary-700); }
+#video-status p { font-variant-numeric: tabular-nums; }
+#video-limits { margin-top: -.6rem; }
+#download, #download-all, #video-download { overflow-wrap: anywhere; }
 """

@@ -37,6 +37,14 @@ Variants = Annotated[
 ]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Larger photos are refused before they are decoded.")]
 Report = Annotated[Path | None, typer.Option(help="Append a JSON line for every photo to this file.")]
+Stabilize = Annotated[
+    bool, typer.Option("--stabilize/--no-stabilize", help="Average colours of videos along the motion within a shot.")
+]
+Codec = Annotated[
+    str,
+    typer.Option(help="Of videos: h264, h265, av1, vp9, or an FFmpeg encoder; auto suits the container."),
+]
+Crf = Annotated[float | None, typer.Option(min=0, max=63, help="Quality of the codec; lower is better.")]
 TrainingPrecision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 TrainingPhotos = Annotated[
     list[Path] | None,

@@ -1,19 +1,35 @@
-"""`deoldify-lite ray`: a large archive with several processes."""
+"""`deoldify-lite ray`: a large archive, or a long film, with several processes."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ..errors import DeoldifyError, Unavailable
+from ..errors import DeoldifyError, Unavailable, UsageError
 from ..limits import MAX_PIXELS
+from ..video.errors import INSTALL
 from .colorize import find_work, report_results
-from .common import LikeOption, MaxPixels, Overwrite, Recursive, RenderFactor, Report, Strength, Variants, Weights
+from .common import (
+    Codec,
+    Crf,
+    LikeOption,
+    MaxPixels,
+    Overwrite,
+    Recursive,
+    RenderFactor,
+    Report,
+    Stabilize,
+    Strength,
+    Variants,
+    Weights,
+)
+from .video import colorize_videos
 
 
 def ray(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A folder of photos.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A folder of photos, or a video.")],
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the results go.")],
     recursive: Recursive = False,
     overwrite: Overwrite = False,
@@ -29,12 +45,16 @@ def ray(
         str | None, typer.Option(help="Of a Ray cluster that runs already; auto for the one around this machine.")
     ] = None,
     max_pixels: MaxPixels = MAX_PIXELS,
+    stabilize: Stabilize = True,
+    codec: Codec = "auto",
+    crf: Crf = None,
     report: Report = None,
 ) -> None:
-    """Put colour on a folder of photos with Ray, on this machine or on a cluster.
+    """Put colour on a folder of photos, or on a video, with Ray, on this machine or on a cluster.
 
-    Prints the path of each result. What is done is skipped, so the same command goes on after an interruption. On a
-    cluster, every machine has the package and sees both folders under the same paths.
+    Prints the path of each result. What is done is skipped, so the same command goes on after an interruption. A video
+    is shared out in parts of some hundred frames. On a cluster, every machine has the package and sees both folders
+    under the same paths.
     """
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"} | os.environ
     try:
@@ -44,11 +64,16 @@ def ray(
         raise Unavailable('Ray is not here: pip install "deoldify_lite[ray]"') from error
 
     from ..colorize.colorizer import Colorizer
+    from ..colorize.folder import PHOTOS
     from ..colorize.ray import colorize_with_actors, start_ray
     from ..modeling.weights import load_generator
 
+    is_film = source.is_file() and source.suffix.lower() not in PHOTOS.extensions
+    if is_film and (like or variants > 1):
+        raise UsageError("--like and --variants are for photos")
+    kind = _videos() if is_film else None
     # Absolute, since other processes and machines are elsewhere.
-    jobs, report_lines = find_work(source.absolute(), target.absolute(), recursive, report)
+    jobs, report_lines = find_work(source.absolute(), target.absolute(), recursive, report, kind=kind)
     load_generator(weights)  # whose errors are told once, here, and not by every actor
     if Path(weights).exists():
         weights = str(Path(weights).absolute())
@@ -58,9 +83,32 @@ def ray(
         Colorizer(weights, render_factor=render_factor).reference(like)  # whose errors are told here, too
         options["like"] = str(like.absolute())
     try:
-        results = colorize_with_actors(jobs, (weights, render_factor, options), actors)
-        report_results(results, len(jobs), report_lines)
+        if is_film:
+            arguments = {"render_factor": render_factor, "strength": strength, "stabilize": stabilize}
+            _colorize_film(jobs, {"weights": weights} | arguments, actors, (codec, crf), overwrite, report_lines)
+        else:
+            results = colorize_with_actors(jobs, (weights, render_factor, options), actors)
+            report_results(results, len(jobs), report_lines)
     except ray.exceptions.RayError as error:
-        raise DeoldifyError(f"Ray gave up: {str(error).strip().splitlines()[0]}") from error
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise DeoldifyError(f"Ray gave up: {reason}; the same command goes on from here") from error
     finally:
         ray.shutdown()
+
+
+def _videos() -> Any:
+    try:
+        from ..video.containers import VIDEOS
+    except ImportError as error:
+        raise Unavailable(INSTALL) from error
+    return VIDEOS
+
+
+def _colorize_film(
+    jobs: list, arguments: dict, actors: int | None, encoding: tuple, overwrite: bool, report: AbstractContextManager
+) -> None:
+    from ..video.job import Options
+    from ..video.ray import RayColorizer
+
+    colorizer = RayColorizer(arguments, actors)
+    colorize_videos(jobs, colorizer, Options(*encoding), overwrite, report, colorizer.encode)

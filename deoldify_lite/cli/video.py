@@ -2,16 +2,27 @@
 
 import sys
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import DeoldifyError, Interrupted, Unavailable, UsageError
+from ..video.errors import INSTALL
 from .colorize import find_work
-from .common import Device, Overwrite, Precision, Recursive, RenderFactor, Strength, Weights
-
-NEEDED = 'videos need PyAV, PySceneDetect and OpenCV: pip install "deoldify_lite[video]"'
+from .common import (
+    Codec,
+    Crf,
+    Device,
+    Overwrite,
+    Precision,
+    Recursive,
+    RenderFactor,
+    Stabilize,
+    Strength,
+    Weights,
+)
 
 
 def video(
@@ -24,13 +35,9 @@ def video(
     weights: Weights = "lite",
     render_factor: RenderFactor = None,
     strength: Strength = 1.0,
-    stabilize: Annotated[
-        bool, typer.Option("--stabilize/--no-stabilize", help="Average colours along the motion within a shot.")
-    ] = True,
-    codec: Annotated[
-        str, typer.Option(help="h264, h265, av1, vp9, or an FFmpeg encoder; auto takes what suits the container.")
-    ] = "auto",
-    crf: Annotated[float | None, typer.Option(min=0, max=63, help="Quality of the codec; lower is better.")] = None,
+    stabilize: Stabilize = True,
+    codec: Codec = "auto",
+    crf: Crf = None,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="Where to begin: seconds, or hours:minutes:seconds.")
     ] = None,
@@ -55,7 +62,7 @@ def video(
         from ..video.containers import VIDEOS
         from ..video.job import Options
     except ImportError as error:
-        raise Unavailable(NEEDED) from error
+        raise Unavailable(INSTALL) from error
 
     options = Options(codec, crf, seconds(start, "--start"), seconds(end, "--end"), keep_interlaced)
     if options.end is not None and options.end <= (options.start or 0):
@@ -63,12 +70,19 @@ def video(
     jobs, report_lines = find_work(source, target, recursive, report, shard, VIDEOS)
     colorizer = VideoColorizer(weights, device, precision, render_factor, strength, stabilize)
     if verbose:
-        inside = colorizer.colorizer
-        used = f"{weights} on {inside.engine.device} in {inside.engine.precision}, render factor {inside.render_factor}"
+        engine = colorizer.colorizer.engine
+        used = f"{weights} on {engine.device} in {engine.precision}, render factor {colorizer.render_factor}"
         typer.echo(used, err=True)
+    colorize_videos(jobs, colorizer, options, overwrite, report_lines)
+
+
+def colorize_videos(
+    jobs: list, colorizer: Any, options: Any, overwrite: bool, report: AbstractContextManager, encode: Any = None
+) -> None:
+    "Say on the streams and in the report what becomes of each video; end with an exit code that sums it up."
     try:
-        with report_lines as lines:
-            counts = _colorize(jobs, colorizer, options, overwrite, lines)
+        with report as lines:
+            counts = _colorize(jobs, colorizer, options, overwrite, lines, encode)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command goes on from the last finished part") from None
     typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
@@ -76,7 +90,7 @@ def video(
         raise typer.Exit(1)
 
 
-def _colorize(jobs: list, colorizer: Any, options: Any, overwrite: bool, lines: Any) -> Counter:
+def _colorize(jobs: list, colorizer: Any, options: Any, overwrite: bool, lines: Any, encode: Any) -> Counter:
     from tqdm import tqdm
 
     from ..colorize.folder import report_line
@@ -96,7 +110,7 @@ def _colorize(jobs: list, colorizer: Any, options: Any, overwrite: bool, lines: 
                 tqdm.write(f"{job.input}: {note}", file=sys.stderr)
 
             try:
-                result = colorize_file(job, colorizer, options, overwrite, progress, tell)
+                result = colorize_file(job, colorizer, options, overwrite, progress, tell, encode)
             except DeoldifyError as error:
                 result = VideoResult(str(job.input), str(job.output), "failed", str(error))
                 report_line(lines, result)

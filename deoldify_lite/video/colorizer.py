@@ -1,7 +1,8 @@
 """The class that people import for video: frames in, frames in colour out."""
 
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class VideoColorizer:
         weights, device, precision, render_factor: as for `Colorizer`.
         strength: 0 gives grey, 1 the colours as predicted, more exaggerates.
         stabilize: False for every frame on its own.
+        colorizer: one that is loaded already, of these `weights`; device and precision are its own.
 
     Raises:
         BadWeights, DeviceUnavailable: as for `Colorizer`.
@@ -78,8 +80,10 @@ class VideoColorizer:
         render_factor: int | None = None,
         strength: float = 1.0,
         stabilize: bool = True,
+        colorizer: Colorizer | None = None,
     ):
-        self.colorizer = Colorizer(weights, device, precision, render_factor)
+        self.colorizer = colorizer or Colorizer(weights, device, precision)
+        self.render_factor = self.colorizer.valid_render_factor(render_factor)
         self.weights, self.strength = weights, strength
         self.stabilize = stabilize
 
@@ -90,7 +94,7 @@ class VideoColorizer:
             "weights": sha256(find_weights(self.weights)),
             "device": str(engine.device),
             "precision": str(engine.precision),
-            "render_factor": self.colorizer.render_factor,
+            "render_factor": self.render_factor,
             "strength": self.strength,
             "stabilize": self.stabilize,
         }
@@ -120,18 +124,24 @@ class VideoColorizer:
         pixel_aspect: Fraction | None = None,
         turns: int = 0,
         formats: tuple[str, ...] = EVERY_FORMAT,
+        number: int = 0,
+        shots: Collection[int] | None = None,
     ) -> Iterator[tuple[av.VideoFrame, bool]]:
         """As `colorize`, but only from frame `first` on, and each frame with whether `first` may be it.
 
-        All frames from the beginning are needed: from them follows where shots begin.
+        All frames from the beginning are needed, since from them follows where shots begin; or it is known.
+
+        Args:
+            number: the number of the first of `frames`, from where `reading_begins` on.
+            shots: the numbers of those that begin a shot, where it is known; None to find out.
         """
         cv2.setNumThreads(1)  # frames are done side by side; and flow would depend on the number of threads
         count = cores()
         with (
             ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as analysts,
             ThreadPoolExecutor(count) as mergers,
-            closing(ahead(self._read(frames, pixel_aspect, turns), 8)) as reading,
-            closing(ahead(self._windows(reading, first, analysts), 1)) as windows,
+            closing(ahead(self.read(frames, pixel_aspect, turns, number), 8)) as reading,
+            closing(ahead(self._windows(self.mark(reading, shots), first, analysts), 1)) as windows,
             closing(ahead(self._merge(windows, turns, formats, mergers), 4)) as merged,
         ):
             try:
@@ -139,13 +149,28 @@ class VideoColorizer:
             finally:
                 analysts.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, frames: Iterable[av.VideoFrame], pixel_aspect: Fraction | None, turns: int) -> Iterator[Frame]:
+    def read(
+        self, frames: Iterable[av.VideoFrame], pixel_aspect: Fraction | None = None, turns: int = 0, number: int = 0
+    ) -> Iterator[Frame]:
+        "The frames as the network sees them, counted from `number` on."
         size = None
-        for index, picture in enumerate(frames):
+        for index, picture in enumerate(frames, number):
             picture = with_luma_plane(picture)
-            size = size or working_size(display_size(picture, pixel_aspect, turns), self.colorizer.render_factor)
+            size = size or working_size(display_size(picture, pixel_aspect, turns), self.render_factor)
             luma = small_luma(picture, size, turns)
             yield Frame(index, picture, luma, *motion.normalize_exposure(luma))
+
+    def mark(self, frames: Iterable[Frame], shots: Collection[int] | None = None) -> Iterator[Frame]:
+        "The frames, with whether each begins a shot: where it is not known, some frames behind."
+        if not self.stabilize:
+            marked = ((frame, True) for frame in frames)
+        elif shots is None:
+            marked = mark_shots(frames, lambda frame: frame.normalized)
+        else:
+            marked = ((frame, frame.index in shots) for frame in frames)
+        for frame, begins_shot in marked:
+            frame.begins_shot = begins_shot
+            yield frame
 
     def _windows(
         self, frames: Iterator[Frame], first: int, pool: ThreadPoolExecutor
@@ -159,7 +184,7 @@ class VideoColorizer:
         for frame in self._analyze(frames, first, pool):
             window, overlap = window_lengths(frame.picture)
             if frame.begins_shot:
-                yield from _last_windows(held, start, window, first)
+                yield from _last_windows(held, start, window, overlap, first)
                 held, start = [], 0
             held.append(frame)
             if len(held) == start + window + overlap:
@@ -170,14 +195,13 @@ class VideoColorizer:
                 del held[:gone]
                 start -= gone
         if held:
-            yield from _last_windows(held, start, window, first)
+            yield from _last_windows(held, start, window, overlap, first)
 
     def _analyze(self, frames: Iterator[Frame], first: int, pool: ThreadPoolExecutor) -> Iterator[Frame]:
-        "The same frames, marked and with their work handed to the pool, as far as it is needed from `first` on."
+        "The same frames, with their work handed to the pool, as far as it is needed from `first` on."
         before = previous = None
-        marked = mark_shots(frames, lambda frame: frame.normalized) if self.stabilize else ((f, True) for f in frames)
-        for frame, begins_shot in marked:
-            frame.begins_shot = begins_shot
+        for frame in frames:
+            frame.begins_shot |= previous is None
             needed = frame.index >= first - OVERLAP
             if needed and not frame.begins_shot:
                 frame.motion = pool.submit(motion.estimate_motion, previous.normalized, frame.normalized)
@@ -239,12 +263,24 @@ def window_lengths(picture: av.VideoFrame) -> tuple[int, int]:
     return max(2, min(WINDOW, held // 3)), max(2, min(OVERLAP, held // 6))
 
 
-def _last_windows(held: list[Frame], start: int, window: int, first: int) -> Iterator[tuple[list[Frame], int, int]]:
+def reading_begins(first: int, shot: int, picture: av.VideoFrame) -> int:
+    """From which frame on those have to be read that the colours of frame `first` depend on.
+
+    `shot`: where its shot begins. One frame more than the overlap has to be clean of dust, for which it takes another.
+    """
+    window, overlap = window_lengths(picture)
+    return max(shot, first - math.ceil((overlap + 2) / window) * window)
+
+
+def _last_windows(
+    held: list[Frame], start: int, window: int, overlap: int, first: int
+) -> Iterator[tuple[list[Frame], int, int]]:
     "What is left at the end of a shot."
     while start < len(held):
         end = min(start + window, len(held))
         if held[start].index >= first:
-            yield held.copy(), start, end
+            before = max(0, start - overlap)
+            yield held[before:], start - before, end - before
         start = end
 
 

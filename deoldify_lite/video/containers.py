@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 
 from ..colorize.folder import Kind
+from ..device import cores
 from .errors import BadVideoRequest, NoEncoder
 from .planes import UnknownPixels, pick_format
 from .reading import Video, find_stream, open_container
@@ -31,6 +32,7 @@ OPTIONS = {
     "libsvtav1": {"preset": "8", "svtav1-params": "lp=2"},
     "libvpx-vp9": {"b": "0", "row-mt": "1", "cpu-used": "4", "deadline": "good"},
 }
+MOST_THREADS = 16  # that x265 takes
 MOST_REORDERING = 60  # seconds between decoding a frame and showing it
 
 os.environ.setdefault("SVT_LOG", "1")  # errors only
@@ -53,6 +55,7 @@ class Plan:
 
     format: FFmpeg's name of the container.
     encoder, options: of the video stream, and its pixel format.
+    threads: of the encoder, which divides its work by them: they decide pixels.
     copied: indices of the streams that go over as they are.
     notes: what this container cannot hold.
     """
@@ -61,6 +64,7 @@ class Plan:
     encoder: str
     options: dict[str, str]
     pixel_format: str
+    threads: int = 1
     copied: list[int] = field(default_factory=list)
     chapters: bool = True
     notes: list[str] = field(default_factory=list)
@@ -84,7 +88,7 @@ def make_plan(video: Video, target: Path, codec: str = "auto", crf: float | None
     options = dict(OPTIONS.get(encoder, {}))
     if encoder in CRF or crf is not None:
         options["crf"] = str(CRF.get(encoder) if crf is None else crf)
-    plan = Plan(CONTAINERS[suffix], encoder, options, pixel_format)
+    plan = Plan(CONTAINERS[suffix], encoder, options, pixel_format, threads=min(3 * cores() // 2, MOST_THREADS) or 1)
     before, after = (av.VideoFormat(each).components[0].bits for each in (video.pixel_format, pixel_format))
     if after < before:
         plan.notes.append(f"{encoder} takes {after} bit at most: the pictures lose {before - after} of their {before}")
@@ -129,6 +133,7 @@ def add_video_stream(container: av.container.OutputContainer, plan: Plan, video:
     stream.width, stream.height, stream.pix_fmt = video.width, video.height, plan.pixel_format
     context = stream.codec_context
     stream.time_base = context.time_base = video.time_base
+    context.thread_count = plan.threads
     context.flags |= av.codec.context.Flags.global_header | av.codec.context.Flags.frame_duration
     if video.pixel_aspect:
         context.sample_aspect_ratio = video.pixel_aspect

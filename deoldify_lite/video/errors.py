@@ -2,6 +2,8 @@
 
 from ..errors import DeoldifyError, Unavailable, UsageError
 
+INSTALL = 'videos need PyAV, PySceneDetect and OpenCV: pip install "deoldify_lite[video]"'
+
 
 class BadVideo(DeoldifyError, ValueError):
     "A video that cannot be used, or a result that cannot be written. The message says why."

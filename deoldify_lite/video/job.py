@@ -12,7 +12,6 @@ import torch
 
 from .. import __version__
 from ..colorize.folder import Job, Result
-from ..device import cores
 from ..errors import DeoldifyError
 from ..files import remove_leftovers
 from .colorizer import VideoColorizer
@@ -48,6 +47,9 @@ class VideoResult(Result):
     frames: int | None = None
 
 
+Encode = Callable[[Parts, Video, VideoColorizer, Options, Plan, Progress], int]
+
+
 def colorize_file(
     job: Job,
     colorizer: VideoColorizer,
@@ -55,6 +57,7 @@ def colorize_file(
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
     tell: Callable[[str], None] = lambda note: None,
+    encode: Encode | None = None,
 ) -> VideoResult:
     """Colorize `job.input` into `job.output`, which is there as a whole or not at all.
 
@@ -64,6 +67,7 @@ def colorize_file(
     Args:
         progress: called after every frame with how many are done and how many there will be, as far as is known.
         tell: called with what cannot be kept, and what else there is to know, before the work starts.
+        encode: writes the parts that are missing and returns the number of frames; `encode_here` by default.
 
     Raises:
         BadVideo: it cannot be decoded at all, or the result cannot be written.
@@ -85,7 +89,7 @@ def colorize_file(
         remove_leftovers(job.output.parent)
         with Parts(job.output, _settings(video, colorizer, options, plan)) as parts:
             try:
-                result.frames = _encode(parts, video, colorizer, options, plan, progress)
+                result.frames = (encode or encode_here)(parts, video, colorizer, options, plan, progress)
                 join(parts.files(), job.output, plan, video, options.start, options.end)
             except DeoldifyError:
                 parts.remove()  # no use: the same command would end in the same way
@@ -101,13 +105,13 @@ def colorize_file(
     return result
 
 
-def _encode(
+def encode_here(
     parts: Parts, video: Video, colorizer: VideoColorizer, options: Options, plan: Plan, progress: Progress
 ) -> int:
     "Write the parts that are missing. Returns the number of frames of all."
-    total = _expected_frames(video, options)
-    writer = PartWriter(parts, plan, video)
-    done = writer.begin
+    total = expected_frames(video, options)
+    done = parts.frames()
+    writer = PartWriter(parts.folder, done, plan, video)
     frames = read_frames(video, options.start, options.end, options.keep_interlaced)
     colored = colorizer.colorize_from(done, frames, video.pixel_aspect, video.turns, (plan.pixel_format,))
     try:
@@ -124,7 +128,7 @@ def _encode(
     return done
 
 
-def _expected_frames(video: Video, options: Options) -> int:
+def expected_frames(video: Video, options: Options) -> int:
     if options.start is None and options.end is None:
         return video.frames
     length = video.duration or 0.0
@@ -139,7 +143,6 @@ def _settings(video: Video, colorizer: VideoColorizer, options: Options, plan: P
         "video": [str(video.path.resolve()), file.st_size, file.st_mtime_ns],
         "colorizer": colorizer.settings(),
         "options": asdict(options),
-        "encoder": [plan.encoder, plan.options, plan.pixel_format],
+        "encoder": [plan.encoder, plan.options, plan.pixel_format, plan.threads],
         "versions": [__version__, av.__version__, cv2.__version__, torch.__version__],
-        "cores": cores(),  # encoders divide their work by them
     }

@@ -72,9 +72,6 @@ class Parts:
         files = self.files()
         return int(files[-1].stem.split("-")[1]) if files else 0
 
-    def path(self, begin: int, end: int) -> Path:
-        return self.folder / f"{begin:09}-{end:09}.nut"
-
     def __enter__(self) -> "Parts":
         return self
 
@@ -83,6 +80,16 @@ class Parts:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def path_of(folder: Path, begin: int, end: int) -> Path:
+    "Of the part with the frames from `begin` to before `end`."
+    return folder / f"{begin:09}-{end:09}.nut"
+
+
+def is_long_enough(begin: int, end: int) -> bool:
+    "Whether a part with these frames is complete, once another can begin."
+    return end - begin >= FRAMES
 
 
 def folder_of(target: Path) -> Path:
@@ -100,20 +107,24 @@ class PartWriter:
     """Encodes frames into parts; each is there as a whole or not at all.
 
     A part begins with a key frame, and NUT keeps any codec and the exact times.
+
+    Args:
+        folder: of the parts.
+        begin: the number of the first frame.
     """
 
-    def __init__(self, parts: Parts, plan: Plan, video: Video):
-        self.parts, self.plan, self.video = parts, plan, video
-        self.begin = self.end = parts.frames()
+    def __init__(self, folder: Path, begin: int, plan: Plan, video: Video):
+        self.folder, self.plan, self.video = folder, plan, video
+        self.begin = self.end = begin
         self.container = self.stream = None
 
     @property
     def unfinished(self) -> Path:
-        return self.parts.folder / "unfinished"
+        return self.folder / f"{self.begin:09}.unfinished"
 
     def write(self, frame: av.VideoFrame, may_begin: bool) -> None:
         "Add a frame. Where it may begin a part, and the one before is long enough, it does."
-        if may_begin and self.end - self.begin >= FRAMES:
+        if may_begin and is_long_enough(self.begin, self.end):
             self.finish()
         if self.container is None:
             self.container = av.open(str(self.unfinished), "w", format="nut", container_options=KEEP_TIMES)
@@ -129,7 +140,7 @@ class PartWriter:
         self.container.close()
         with self.unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        self.unfinished.replace(self.parts.path(self.begin, self.end))
+        self.unfinished.replace(path_of(self.folder, self.begin, self.end))
         self.container, self.begin = None, self.end
 
     def abandon(self) -> None:

@@ -168,10 +168,13 @@ def read_frames(
     start: float | None = None,
     end: float | None = None,
     keep_interlaced: bool = False,
+    near: float | None = None,
 ) -> Iterator[av.VideoFrame]:
     """The frames from `start` to before `end`, in seconds, in order of their times, which all have and which increase.
 
-    What can be decoded of a damaged file comes; `video.notes` then says where it is damaged.
+    What can be decoded of a damaged file comes; `video.notes` then says where it is damaged. With `near`, seconds by
+    the file's own clock, decoding begins at a key frame before it, or elsewhere where the file knows none; the first
+    frames may then differ from what they are otherwise.
 
     Raises:
         BadVideo: the size of the picture changes.
@@ -180,9 +183,11 @@ def read_frames(
     with open_container(video.path) as container:
         stream = find_stream(container)
         stream.thread_type = "AUTO"
-        if start:
+        if near is None and start:
+            near = start + video.start
+        if near is not None:
             with suppress(av.FFmpegError):
-                container.seek(round((start + video.start) * av.time_base))
+                container.seek(round(near * av.time_base))
         frames = _timed(_decoded(container, stream, video), video)
         if video.interlaced and not keep_interlaced:
             frames = _deinterlaced(frames, video)

@@ -12,9 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WATCHED = """
-import runpy, sys
+import os, runpy, sys
 
 outside = open(sys.argv.pop(1), "a", buffering=1)
+sys.modules.update(dict.fromkeys(os.environ["NOT_HERE"].split()))
 del sys.argv[0]
 
 def watch(event, arguments):
@@ -69,16 +70,17 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def start(weights, tmp_path_factory) -> Iterator[Callable[..., Server]]:
-    "Start a page with the small network, and whatever options are given."
+    "Start a page with the small network, whatever options are given, and without the modules `not_here`."
     for needed in ("gradio", "httpx"):
         pytest.importorskip(needed)
     running = []
 
-    def run(*options: str) -> Server:
+    def run(*options: str, not_here: str = "") -> Server:
         folder = tmp_path_factory.mktemp("page")
         (folder / "tmp").mkdir()
         (folder / "here").mkdir()
         settings = {"TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        settings |= {"NOT_HERE": not_here}
         command = [sys.executable, "-c", WATCHED, folder / "outside", ROOT / "scripts" / "app.py", *options]
         command += ["--port", str(free_port()), "--weights", weights, "--feedback", folder / "feedback"]
         with (folder / "stderr").open("w") as errors:
@@ -104,4 +106,5 @@ def start(weights, tmp_path_factory) -> Iterator[Callable[..., Server]]:
 @pytest.fixture(scope="session")
 def server(start) -> Server:
     "The page that most tests share."
-    return start("--max-megabytes", "2", "--max-pixels", "2000000", "--max-photos", "4", "--max-waiting", "25")
+    photos = ("--max-megabytes", "2", "--max-pixels", "2000000", "--max-photos", "4", "--max-waiting", "25")
+    return start(*photos, "--max-video-megabytes", "2", "--max-video-minutes", "0.2")

@@ -18,6 +18,7 @@ from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.samples import sample_photos
 from helpers.browser import DESKTOP, PHONE, WAIT, chromium, expect
+from helpers.clips import decode, pan, payloads, planes, write_clip
 
 pytestmark = pytest.mark.slow
 
@@ -294,6 +295,127 @@ def test_on_a_phone(visit, grandmother, tmp_path, width):
         expect(page.locator(selector)).to_be_visible()
         box = page.locator(selector).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+# Videos.
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("film") / "our film.mp4", pan(100), codec="libx264", sound=True)
+
+
+def colorize_video(page, path: Path) -> None:
+    page.get_by_role("tab", name="Video").click()
+    page.set_input_files("#video input[type=file]", path)
+    expect(page.locator("#video tr.file")).to_have_count(1)
+    page.click("#video-go")
+
+
+def jobs(server) -> list[Path]:
+    "What videos under way have on the disk."
+    return [path for path in (server.temporary / "videos").rglob("*") if path.is_file()]
+
+
+def wait_until(page, condition) -> None:
+    for _ in range(WAIT // 200):
+        if condition():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("in vain")
+
+
+def test_a_video_gets_color_plays_and_comes_back(visit, server, film, tmp_path):
+    page = visit()
+    colorize_video(page, film)
+    progress = page.locator("#video-status")
+    expect(progress).to_contain_text(re.compile(r"[\d,]+ of 100 frames, [\d.]+ a second, \d+:\d\d left"))
+    assert page.locator("#video-status progress").get_attribute("max") == "100"
+    page.screenshot(path=tmp_path / "video-progress.png", full_page=True)
+    page.wait_for_selector("#video-download:visible")
+    assert page.locator("#video-status").is_hidden() and page.locator("#video-go").is_visible()
+    expect(page.locator("#video-preview label")).to_contain_text("our film.mp4: before and after")
+    page.wait_for_function("document.querySelector('#video-preview video')?.readyState >= 2")
+    state = page.evaluate(
+        """async () => {
+            const video = document.querySelector('#video-preview video')
+            video.muted = true
+            await video.play()
+            video.pause()
+            return [video.videoWidth, video.videoHeight, video.duration]
+        }"""
+    )
+    assert state[:2] == [2 * 96, 64] and abs(state[2] - 4) < 0.1
+    page.screenshot(path=tmp_path / "video.png", full_page=True)
+    (tmp_path / "out").mkdir()
+    result = download(page, "#video-download", tmp_path / "out")
+    assert result.name == "our film.mp4" and len(decode(result)) == 100
+    assert payloads(result, "audio") == payloads(film, "audio")
+    assert any(np.ptp(plane) > 4 for plane in planes(decode(result)[50])[1:])
+    assert not jobs(server)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed"])
+def test_a_video_that_nobody_waits_for_leaves_nothing(visit, server, tmp_path, how):
+    page = visit()
+    long = write_clip(tmp_path / "long.mkv", pan(280, width=320, height=240))
+    before = set((server.temporary / "cache").rglob("*.mkv"))
+    colorize_video(page, long)
+    expect(page.locator("#video-status")).to_contain_text("of 280 frames")
+    assert jobs(server)
+    if how == "cancelled":
+        page.click("#video-stop")
+        expect(page.locator("#video-message")).to_contain_text("Cancelled.")
+        assert page.locator("#video-go").is_visible() and page.locator("#video-stop").is_hidden()
+    else:
+        page.close()
+        page = visit()
+    wait_until(page, lambda: not jobs(server))
+    assert len(set((server.temporary / "cache").rglob("*.mkv")) - before) == 1, "the upload alone"
+
+
+def test_what_is_no_video_or_too_long_gives_a_sentence_and_the_page_goes_on(visit, film, tmp_path):
+    (tmp_path / "letter.mp4").write_text("Dear grandmother")
+    (tmp_path / "large.mp4").write_bytes(bytes(3 << 20))
+    slow = write_clip(tmp_path / "slow.mkv", pan(3), times=[0, 1000, 20_000])
+    page = visit()
+    page.get_by_role("tab", name="Video").click()
+    expect(page.locator("#video-limits")).to_contain_text("At most 0.2 minutes and 2 MB.")
+    page.click("#video-go")
+    expect(page.locator("#video-message")).to_contain_text("Choose a video first.")
+    for path, sentence in (
+        (tmp_path / "letter.mp4", "letter.mp4: not a video that FFmpeg can read"),
+        (slow, "slow.mkv: too long: it takes 0:20, and this page takes 0.2 minutes"),
+    ):
+        colorize_video(page, path)
+        expect(page.locator("#video-message")).to_contain_text(sentence)
+        page.locator("#video button[aria-label='Clear']").click()
+    page.set_input_files("#video input[type=file]", tmp_path / "large.mp4")
+    page.wait_for_selector("text=exceed")
+    page.reload()
+    page.wait_for_selector("#slider img")
+    colorize_video(page, film)
+    page.wait_for_selector("#video-download:visible")
+    assert not page.locator("#video-message li").count()
+
+
+def test_videos_on_a_phone(visit, film, tmp_path):
+    page = visit(PHONE, is_mobile=True, has_touch=True)
+    colorize_video(page, film)
+    page.wait_for_selector("#video-download:visible")
+    page.screenshot(path=tmp_path / "video-phone.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "nothing sticks out"
+
+
+def test_without_the_extra_the_tab_says_what_to_install(start, browser):
+    server = start(not_here="av")
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(server.address)
+    page.get_by_role("tab", name="Video").click()
+    expect(page.locator("#video-missing")).to_contain_text('pip install "deoldify_lite[video]"')
+    assert not page.locator("#video-go").count()
+    page.close()
 
 
 def test_in_the_dark(visit):

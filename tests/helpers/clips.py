@@ -133,6 +133,16 @@ def planes(frame: av.VideoFrame) -> list[np.ndarray]:
     return [np.frombuffer(plane, kind).reshape(plane.height, -1)[:, : plane.width].copy() for plane in frame.planes]
 
 
+def assert_same_frames(one: Path, other: Path) -> None:
+    "Two videos have the same pixels at the same times."
+    different = []
+    for number, (before, after) in enumerate(zip(decode(one), decode(other), strict=True)):
+        assert before.pts == after.pts
+        pairs = zip(planes(before), planes(after))
+        different += [(number, plane) for plane, (a, b) in enumerate(pairs) if not np.array_equal(a, b)]
+    assert not different, "frames and planes"
+
+
 def payloads(path: Path, kind: str) -> list[tuple[int, bytes]]:
     "Time in microseconds, and content, of all packets of the streams of a kind."
     with av.open(str(path)) as container:

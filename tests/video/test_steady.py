@@ -198,6 +198,21 @@ def test_a_long_shot_has_no_seams_and_its_windows_may_be_where_work_begins(color
         np.testing.assert_array_equal(planes(one)[1], planes(other)[1])
 
 
+@pytest.mark.parametrize("length", range(16, 30))
+def test_work_may_begin_at_any_window_of_a_shot(colorizer, monkeypatch, length):
+    "... also the last one, which may have more frames before it in memory than it is to see."
+    from deoldify_lite.video import colorizer as module
+
+    monkeypatch.setattr(module, "WINDOW", 8)
+    monkeypatch.setattr(module, "OVERLAP", 6)
+    lumas = pan(length, step=0.5) + pan(9, seed=1)
+    pieces = list(colorizer.colorize_from(0, frames_of(lumas)))
+    for first in (number for number, (_, may_begin) in enumerate(pieces) if may_begin):
+        later = list(colorizer.colorize_from(first, frames_of(lumas)))
+        for (one, _), (other, _) in zip(pieces[first:], later, strict=True):
+            np.testing.assert_array_equal(planes(one)[1], planes(other)[1])
+
+
 def test_memory_does_not_grow_with_the_length(colorizer, monkeypatch):
     from deoldify_lite.video import colorizer as module
 
