@@ -27,6 +27,7 @@ if not __package__:  # run as a file: `benchmarks` lies beside the package
 
 from deoldify_lite.cli.common import Device, script
 from deoldify_lite.errors import DeoldifyError, UsageError
+from deoldify_lite.files import write_atomically
 
 NAMES = ("engine", "network", "folder", "memory", "startup", "deoldify", "training", "video", "browser", "stored")
 USUAL = ("engine", "folder", "startup", "memory")
@@ -97,7 +98,12 @@ def benchmark(
         list[Path] | None, typer.Option(metavar="PATH", help="Photos in colour, or tar archives of them, for stored.")
     ] = None,
     scored: Annotated[int, typer.Option(min=1, help="How many of them, evenly spread.")] = 100,
-    repetitions: Annotated[int, typer.Option(min=2, help="How often a clip is repeated to see memory stay.")] = 4,
+    repetitions: Annotated[int, typer.Option(min=2, help="How often the largest clip is repeated, for speed.")] = 3,
+    hours: Annotated[float, typer.Option(min=0.04, help="Length of the film that memory must not grow with.")] = 2,
+    deoldify_frames: Annotated[int, typer.Option(min=2, help="Frames to colorize in DeOldify's way.")] = 8,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the tables of docs/video.md to this file, for video.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything to this file, too.")] = None,
 ) -> None:
     """Measure and print tables: each value the median of some measurements, with the smallest and the largest."""
@@ -174,16 +180,17 @@ def benchmark(
             yield measure_training(scratch, training_photos, preset, stage, changes, device, steps)
 
         if "video" in names:
-            from benchmarks.video import find_clips, measure_files, measure_parts, measure_video  # needs the extra
+            from benchmarks.video import find_clips, largest, measure_video  # needs the extra
+            from benchmarks.video_speed import measure_deoldify, measure_files, measure_length, measure_parts
 
-            found, chosen = (
-                find_clips(clips),
-                (generators[0][1], str(where), precision[-1], (render_factor or [None])[0]),
-            )
+            found, weights_file = find_clips(clips), generators[0][1]
+            chosen = (weights_file, str(where), precision[-1], (render_factor or [None])[0])
             yield from measure_video(found, *chosen, clip_frames, strips)
-            for clip in found:
-                yield measure_parts(clip, *chosen)
-                yield measure_files(clip, scratch, *chosen, repetitions)
+            yield measure_parts(largest(found), *chosen)
+            yield (files := measure_files(largest(found), scratch, *chosen, repetitions))
+            yield measure_length(scratch, *chosen[:3], hours)
+            wide = find_or_make("wide", scratch)
+            yield measure_deoldify(largest(found), wide, str(where), files[-1].middle, deoldify_frames)
         if "browser" in names:
             from benchmarks.browser import measure_browser  # needs the extra
 
@@ -205,6 +212,10 @@ def benchmark(
     finally:
         if json and results:
             write_json(json, machine, results)
+        if markdown and results:
+            from benchmarks.video_tables import as_markdown
+
+            write_atomically(markdown, as_markdown(results))
 
 
 if __name__ == "__main__":

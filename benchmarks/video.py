@@ -1,14 +1,10 @@
-"""How steady the colours of videos are, beside every frame on its own and the mean of five frames; and how fast.
+"""How steady the colours of videos are, beside every frame on its own and the mean of five frames.
 
 Clips are coloured videos, of which the colorizers see the luma alone, and pans over the sample photos, whose motion is
-known. Nothing is encoded but where time and memory from file to file are measured.
+known. Nothing is encoded.
 """
 
 import itertools
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,18 +16,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from deoldify_lite.colorize.engine import working_size
 from deoldify_lite.metrics.image import Lpips, colorfulness, psnr
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.video.colorizer import VideoColorizer
-from deoldify_lite.video.containers import EXTENSIONS, add_video_stream, make_plan
-from deoldify_lite.video.motion import estimate_motion, estimate_trust, normalize_exposure, remove_dust, warp
+from deoldify_lite.video.containers import EXTENSIONS
+from deoldify_lite.video.motion import warp
 from deoldify_lite.video.planes import matrix_of, put_chroma, small_luma
 from deoldify_lite.video.reading import probe, read_frames
-from deoldify_lite.video.smoothing import smooth
 
-from .process import ROOT, last_line
-from .results import BenchmarkFailed, Result
+from .results import Result
 
 WINDOW = 5  # frames in the mean that ours is compared with, as HAVC's "stabilizer" takes them
 APART = (1, 2, 4)  # frames between two whose colour distributions are compared
@@ -100,6 +93,12 @@ def find_clips(paths: Sequence[Path]) -> list[Path]:
         for found in ([path] if path.is_file() else sorted(path.iterdir()))
         if found.suffix.lower() in EXTENSIONS
     ]
+
+
+def largest(clips: Sequence[Path]) -> Path:
+    "The one with the largest pictures."
+    videos = [probe(path) for path in clips]
+    return max(videos, key=lambda video: video.width * video.height).path
 
 
 def read_clip(path: Path, count: int) -> Clip:
@@ -260,9 +259,9 @@ def _divergence(p: np.ndarray, q: np.ndarray) -> float:
 def as_results(clip: Clip, measured: dict[str, Measured]) -> list[Result]:
     size = f"{clip.frames[0].width} x {clip.frames[0].height}"
     title = f"video, {clip.name}, {size}, {len(clip.frames)} frames"
-    about = {"clip": clip.name, "frames": len(clip.frames)}
+    about = {"table": "steadiness", "clip": clip.name, "size": size, "frames": len(clip.frames)}
     return [
-        Result(title, f"{measure}, {name}", "", [value], about=about)
+        Result(title, f"{measure}, {name}", "", [value], about=about | {"measure": measure, "method": name})
         for measure in measured[OURS].values
         for name, method in measured.items()
         if (value := method.values.get(measure)) is not None
@@ -285,115 +284,3 @@ def write_strip(path: Path, measured: dict[str, Measured]) -> None:
     gap = np.full((6, rows[0].shape[1], 3), 255, np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.vstack([rows[0], gap, rows[1]])).save(path, "JPEG", quality=85)
-
-
-def measure_files(
-    clip: Path, scratch: Path, weights: Path, device: str, precision: str, render_factor: int | None, repetitions: int
-) -> list[Result]:
-    """From file to file by the command, in a process of its own: frames a second, and the most memory.
-
-    For the clip, and for itself `repetitions` times in a row: memory must not grow with the length.
-    """
-    title = f"video, {clip.name}, from file to file"
-    results = []
-    for count in (1, repetitions):
-        source, target, notes = scratch / f"{count}_times.mkv", scratch / "colour.mkv", scratch / "notes.json"
-        frames = repeat_clip(clip, source, count)
-        options = {"weights": weights, "device": device, "precision": precision, "render-factor": render_factor}
-        command = [sys.executable, "-m", "benchmarks.probe", str(notes), "video", str(source), str(target)]
-        command += [f"--{name}={value}" for name, value in options.items() if value is not None]
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        began = time.perf_counter()
-        ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
-        seconds = time.perf_counter() - began
-        target.unlink(missing_ok=True)
-        if ended.returncode:
-            raise BenchmarkFailed(last_line(ended.stderr) or f"the command ended with {ended.returncode}")
-        peak = json.loads(notes.read_text())["peak_memory"] / 1e9
-        about = {"frames": frames}
-        results.append(
-            Result(title, f"{frames} frames, start-up included", "frames/s", [frames / seconds], about=about)
-        )
-        results.append(Result(title, f"{frames} frames, memory at the most", "GB", [peak], about=about))
-    return results
-
-
-def repeat_clip(clip: Path, target: Path, count: int) -> int:
-    "Write the clip's packets `count` times in a row. Returns the number of frames."
-    frames = 0
-    with av.open(str(clip)) as source, av.open(str(target), "w") as result:
-        stream = source.streams.video[0]
-        copy = result.add_stream_from_template(stream, opaque=True)
-        offset = 0
-        for _ in range(count):
-            source.seek(0)
-            length = 0
-            for packet in source.demux(stream):
-                if not packet.size:
-                    continue
-                frames += 1
-                length = max(length, packet.pts + packet.duration)
-                packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, copy
-                result.mux(packet)
-            offset += length
-    return frames
-
-
-def measure_parts(clip: Path, weights: str, device: str, precision: str, render_factor: int | None) -> list[Result]:
-    "Processor time of each step for a frame of the clip, each alone on one thread."
-    colorizer = VideoColorizer(weights, device, precision, render_factor)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        times = list(_time_parts(clip, colorizer))
-    finally:
-        torch.set_num_threads(threads)
-    title = f"video, {clip.name}, processor time for a frame"
-    return [Result(title, what, "ms", [1000 * seconds]) for what, seconds in times]
-
-
-def _time_parts(clip: Path, colorizer: VideoColorizer) -> Iterator[tuple[str, float]]:
-    video = probe(clip)
-    began = time.process_time()
-    frames = list(itertools.islice(read_frames(video), 50))
-    yield "decoding", (time.process_time() - began) / len(frames)
-
-    def timed(work: Callable[[], object], times: int = 20) -> float:
-        work()
-        began = time.thread_time()
-        for _ in range(times):
-            work()
-        return (time.thread_time() - began) / times
-
-    size = working_size((video.width, video.height), colorizer.render_factor)
-    small = [small_luma(frame, size) for frame in frames[:3]]
-    before, this, after = (normalize_exposure(each)[0] for each in small)
-    yield "small luma, exposure", timed(lambda: normalize_exposure(small_luma(frames[1], size)))
-    motion, following = estimate_motion(before, this), estimate_motion(this, after)
-    yield "flow, both ways", timed(lambda: estimate_motion(before, this))
-    yield (
-        "trust and dust",
-        timed(
-            lambda: (
-                estimate_trust(motion, before, this),
-                remove_dust(this, before, after, motion.to_previous, following.from_previous),
-            )
-        ),
-    )
-    engine = colorizer.colorizer.engine
-    luma = torch.from_numpy(small[1])[None, None] / 255
-    yield "network", timed(lambda: engine.predict_chroma(luma))
-    chroma = engine.predict_chroma(luma)[0].permute(1, 2, 0).cpu().numpy()
-    trust = estimate_trust(motion, before, this)
-    count = 24
-    yield "smoothing", timed(lambda: smooth([chroma] * count, [motion] * count, [trust] * count), 2) / count * 2
-    plan = make_plan(video, Path("any.mkv"))
-    yield "chroma in full size", timed(lambda: put_chroma(frames[1], chroma, plan.pixel_format))
-    colored = [put_chroma(frame, chroma, plan.pixel_format) for frame in frames]
-    began = time.process_time()
-    with av.open(os.devnull, "w", format="nut") as container:
-        stream = add_video_stream(container, plan, video)
-        for frame in [*colored, None]:
-            container.mux(stream.encode(frame))
-    yield "encoding", (time.process_time() - began) / len(frames)

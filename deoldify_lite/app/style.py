@@ -51,7 +51,10 @@ CSS = """
 #gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(130px, 30%), 1fr)); }
 @media (max-width: 640px) { .gradio-container .main { padding: 8px 16px !important; } }
 #samples .thumbnail-item, #gallery .thumbnail-item { cursor: pointer; }
-#video-status progress { width: 100%; height: .8rem; accent-color: var(--primary-700); }
+#video-status progress { appearance: none; width: 100%; height: .6rem; border: 0; border-radius: .3rem; }
+#video-status progress, #video-status ::-webkit-progress-bar { background: var(--border-color-primary); }
+#video-status ::-webkit-progress-value { border-radius: .3rem; background: var(--button-primary-background-fill); }
+#video-status ::-moz-progress-bar { border-radius: .3rem; background: var(--button-primary-background-fill); }
 #video-status p { font-variant-numeric: tabular-nums; }
 #video-limits { margin-top: -.6rem; }
 #download, #download-all, #video-download { overflow-wrap: anywhere; }

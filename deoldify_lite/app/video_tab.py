@@ -29,9 +29,10 @@ def add_video_tab(service: Service, videos: VideoService) -> None:
             stop = gr.Button("Cancel", size="lg", visible=False, elem_id="video-stop")
             options = add_options(service, "video-options")
         with gr.Column(scale=3, min_width=320):
-            message = gr.HTML(visible=False, elem_id="video-message", elem_classes="message")
+            promise = as_list([("note", "The result will play here: in gray on the left, in colour on the right.")])
+            message = gr.HTML(promise, elem_id="video-message", elem_classes="message")
             status = gr.HTML(visible=False, elem_id="video-status")
-            preview = gr.Video(label="Before and after", visible=False, buttons=[], elem_id="video-preview")
+            preview = gr.Video(show_label=False, visible=False, buttons=[], elem_id="video-preview")
             download = gr.DownloadButton("Download", variant="primary", visible=False, elem_id="video-download")
 
     outputs = [message, status, preview, download, go, stop]
@@ -88,7 +89,7 @@ def _outputs(
     return (
         gr.HTML(as_list(lines), visible=bool(lines)),
         gr.HTML(status, visible=bool(status)),
-        gr.Video(made and str(made.preview), label=f"{name}: before and after", visible=made is not None),
+        gr.Video(made and str(made.preview), visible=made is not None),
         gr.DownloadButton(f"Download {name}", value=made and str(made.result), visible=made is not None),
         gr.Button(visible=not busy),
         gr.Button(visible=busy),

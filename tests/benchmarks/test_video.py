@@ -8,8 +8,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import video
+from benchmarks import video, video_speed
 from benchmarks.run import benchmark
+from benchmarks.video_speed import RATE
 from deoldify_lite.cli.common import Command
 from helpers.clips import decode, pan, write_clip
 
@@ -47,7 +48,7 @@ def test_the_mean_of_five_is_of_chroma_alone(tmp_path):
 
 def test_a_repeated_clip_is_as_much_longer(tmp_path):
     clip = write_clip(tmp_path / "in.mkv", pan(5), codec="libx264", options={"bf": "0"})
-    assert video.repeat_clip(clip, tmp_path / "out.mkv", 3) == 15
+    assert video_speed.repeat_clip(clip, tmp_path / "out.mkv", 3) == 15
     times = [frame.time for frame in decode(tmp_path / "out.mkv")]
     np.testing.assert_allclose(np.diff(times), 0.04, atol=0.002)
 
@@ -61,10 +62,21 @@ def test_a_clip_is_measured(weights, tmp_path, monkeypatch):
     program.command(cls=Command)(benchmark)
     options = {"clips": clip, "weights": weights, "json": tmp_path / "a.json", "strips": tmp_path / "strips"}
     options |= {"device": "cpu", "precision": "float32", "render-factor": 2, "clip-frames": 12, "repetitions": 2}
+    options |= {"hours": 0.04, "deoldify-frames": 2, "markdown": tmp_path / "tables.md"}
+    monkeypatch.setattr("benchmarks.configuration.find_or_make", lambda name, folder: (name, weights))
+    monkeypatch.setattr(video_speed, "DEOLDIFY_FACTOR", 2)
+    monkeypatch.setattr(video_speed, "LONG_RATE", 1)
     ended = CliRunner().invoke(program, ["video", *(f"--{k}={v}" for k, v in options.items())], catch_exceptions=False)
     assert ended.exit_code == 0, ended.output
     found = {row["what"]: row["median"] for row in json.loads((tmp_path / "a.json").read_text())["results"]}
     for measure in ("E_warp x 1000", "CDC x 1000", "colourfulness", "PSNR, dB", "LPIPS"):
         assert {f"{measure}, {name}" for name in (video.SINGLE, video.MEAN, video.OURS)} <= found.keys()
     assert found["24 frames, memory at the most"] > 0 and found["network"] > 0
+    assert found["1 min, 60 frames"] > 0 and found["2 min, 120 frames"] > 0
+    assert found["ours / DeOldify's way"] == pytest.approx(found[RATE] / found["DeOldify's way"], rel=0.5)
+    tables = (tmp_path / "tables.md").read_text().split("\n\n")
+    assert [len(table.splitlines()) for table in tables] == [2 + 5, 2 + 1, 2 + 9, 2 + 3, 2 + 2, 2 + 2, 2 + 3]
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1, "as many cells in each line"
+    assert f"| | **ours** | {found['E_warp x 1000, ours']:.4f} |" in tables[0].replace("|  |", "| |")
     assert (tmp_path / "strips" / "video_in.jpg").exists()
