@@ -5,7 +5,7 @@ RUN pip install --no-cache-dir torch torchvision --index-url https://download.py
 WORKDIR /app
 COPY setup.py pyproject.toml README.md ./
 COPY deoldify_lite deoldify_lite
-RUN pip install --no-cache-dir ".[app]" && useradd -m page && mkdir -m 777 /feedback
+RUN pip install --no-cache-dir ".[app,video]" && useradd -m page && mkdir -m 777 /feedback
 USER page
 EXPOSE 7860
 CMD ["deoldify-lite", "app", "--host", "0.0.0.0", "--feedback", "/feedback"]
