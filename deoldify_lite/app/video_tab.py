@@ -37,7 +37,7 @@ def add_video_tab(service: Service, videos: VideoService) -> None:
 
     outputs = [message, status, preview, download, go, stop]
     work = go.click(
-        _Handlers(videos).colorize,
+        _Handlers(videos).colorize_video,
         [video, *options],
         outputs,
         scroll_to_output=True,
@@ -64,7 +64,7 @@ class _Handlers:
     def __init__(self, videos: VideoService):
         self.videos = videos
 
-    def colorize(self, path: str | None, strength: float, render_factor: int, model: str) -> Iterator[tuple]:
+    def colorize_video(self, path: str | None, strength: float, render_factor: int, model: str) -> Iterator[tuple]:
         "Gradio closes this iterator when the visitor cancels, or closes the page; that ends the work."
         if path is None:
             yield _outputs([("failed", "Choose a video first.")])

@@ -357,7 +357,7 @@ def test_a_video_gets_color_plays_and_comes_back(visit, server, film, tmp_path):
 @pytest.mark.parametrize("how", ["cancelled", "closed"])
 def test_a_video_that_nobody_waits_for_leaves_nothing(visit, server, tmp_path, how):
     page = visit()
-    long = write_clip(tmp_path / "long.mkv", pan(280, width=320, height=240))
+    long = write_clip(tmp_path / "long.mkv", pan(280, width=320, height=240), codec="libx264")
     before = set((server.temporary / "cache").rglob("*.mkv"))
     colorize_video(page, long)
     expect(page.locator("#video-status")).to_contain_text("of 280 frames")
