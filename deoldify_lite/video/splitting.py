@@ -93,7 +93,7 @@ def write_part(part: Part, video: Video, options: Options, plan: Plan, colorizer
     """
     try:
         _write_part(part, video, options, plan, colorizer, folder, from_the_beginning=part.frames[0].number == 0)
-    except FramesDiffer:  # some files cannot be entered in the middle
+    except (FramesDiffer, BadVideo):  # some files cannot be entered in the middle
         try:
             _write_part(part, video, options, plan, colorizer, folder, from_the_beginning=True)
         except FramesDiffer as error:
