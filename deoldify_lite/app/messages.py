@@ -14,3 +14,8 @@ def as_list(lines: list[tuple[str, str]]) -> str:
 def as_error(sentence: str) -> gr.Error:
     "A sentence on the page, without a traceback, there or in the log."
     return gr.Error(html.escape(sentence, quote=False), print_exception=False)
+
+
+def warn(sentence: str) -> None:
+    "The same, without a mark on the outputs of the event, which stay as they are."
+    gr.Warning(html.escape(sentence, quote=False))

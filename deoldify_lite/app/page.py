@@ -1,10 +1,12 @@
-"The page: a heading, a tab for photos and one for videos, the API for programs. Each has a module."
+"The page: a heading, tabs for photos, corrections and videos, the API for programs. Each has a module."
 
 from pathlib import Path
 
 import gradio as gr
 
 from .api import add_api
+from .hints import HintService
+from .hints_tab import HintsTab
 from .photo_tab import add_photo_tab
 from .service import Service
 from .video_tab import add_video_tab
@@ -15,7 +17,12 @@ TITLE = "Colour for black\u2011and\u2011white photos"
 
 
 def build_page(
-    service: Service, videos: VideoService, feedback_folder: Path, samples: list[Path], max_photos: int
+    service: Service,
+    hints: HintService,
+    videos: VideoService,
+    feedback_folder: Path,
+    samples: list[Path],
+    max_photos: int,
 ) -> gr.Blocks:
     "The page, not yet served; the arguments are those of the tabs."
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, HOUR)) as page:
@@ -23,12 +30,16 @@ def build_page(
             f"<h1>{TITLE}</h1><p>Old photos and videos in, the same in colour out, with every detail.</p>",
             elem_id="heading",
         )
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Photos", elem_id="photos-tab"):
-                add_photo_tab(service, feedback_folder, samples, max_photos)
+                shown = add_photo_tab(service, feedback_folder, samples, max_photos)
+            with gr.Tab("Correct colours", id="hints", elem_id="hints-tab"):
+                corrections = HintsTab(service, hints)
             if videos.limits.minutes:
                 with gr.Tab("Video", elem_id="video-tab"):
                     add_video_tab(service, videos)
+        corrections.add_opener(*shown, tabs, "hints")
+        page.unload(corrections.forget)
         gr.HTML("What you upload, and its results, are deleted after an hour and go nowhere else.", elem_id="privacy")
         add_api(service)
     return page

@@ -13,8 +13,12 @@ from .options import add_options
 from .service import Colorized, Refused, Service, Settings
 
 
-def add_photo_tab(service: Service, feedback_folder: Path, samples: list[Path], max_photos: int) -> None:
+def add_photo_tab(
+    service: Service, feedback_folder: Path, samples: list[Path], max_photos: int
+) -> tuple[gr.Button, gr.State, gr.State]:
     """The components of the tab, and what happens with them.
+
+    Returns a button to correct the result that is shown, the results, and the number of the one that is shown.
 
     Args:
         feedback_folder: where ratings are saved.
@@ -62,6 +66,7 @@ def add_photo_tab(service: Service, feedback_folder: Path, samples: list[Path], 
             )
             with gr.Row():
                 download = gr.DownloadButton("Download", variant="primary", visible=False, elem_id="download")
+                correct = gr.Button("Wrong colours? Correct them", visible=False, elem_id="correct")
                 download_all = gr.DownloadButton("Download all (ZIP)", visible=False, elem_id="download-all")
             gallery = gr.Gallery(
                 show_label=False,
@@ -91,7 +96,7 @@ def add_photo_tab(service: Service, feedback_folder: Path, samples: list[Path], 
                 send = gr.Button("Send", size="sm")
 
     settings = [strength, render_factor, model]
-    outputs = [results, shown, slider, download, rating, message, download_all, gallery]
+    outputs = [results, shown, slider, download, correct, rating, message, download_all, gallery]
     work = {
         "outputs": outputs,
         "scroll_to_output": True,
@@ -102,13 +107,14 @@ def add_photo_tab(service: Service, feedback_folder: Path, samples: list[Path], 
     go.click(handlers.colorize_photos, [photos, *settings], **work)
     sample.select(handlers.colorize_sample, settings, **work)
     light = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-    gallery.select(handlers.select_result, results, outputs[1:5], **light)
+    gallery.select(handlers.select_result, results, outputs[1:6], **light)
     send.click(
         handlers.save_feedback,
         [results, shown, verdict, remark, with_photo],
         [verdict, remark, with_photo],
         **light,
     )
+    return correct, results, shown
 
 
 def _example(service: Service, samples: list[Path]) -> tuple[str, str] | None:
@@ -171,7 +177,7 @@ class _Handlers:
         yield from self.colorize_photos([str(self.samples[event.index])], strength, render_factor, model, progress)
 
     def select_result(self, results: list[Colorized], event: gr.SelectData) -> tuple:
-        "Show a result: its number, slider, download button, rating form."
+        "Show a result: its number, slider, buttons, rating form."
         item = _remembered(results, event.index)
         return event.index, *_result_outputs(item, len(results))
 
@@ -196,13 +202,13 @@ class _Handlers:
 
 def _message_only(sentence: str) -> tuple:
     "Outputs that show a sentence and leave the rest as it was."
-    return *[gr.skip()] * 5, gr.HTML(as_list([("failed", sentence)]), visible=True), gr.skip(), gr.skip()
+    return *[gr.skip()] * 6, gr.HTML(as_list([("failed", sentence)]), visible=True), gr.skip(), gr.skip()
 
 
 def _outputs(done: list[Colorized], failed: list[tuple[str, str]], archive: Path | None = None) -> tuple:
     "All outputs after some photos; the first result is shown."
     message = _message(done, failed)
-    nothing = gr.skip(), gr.DownloadButton(visible=False), gr.Accordion(visible=False)
+    nothing = gr.skip(), gr.DownloadButton(visible=False), gr.Button(visible=False), gr.Accordion(visible=False)
     return (
         done,
         0,
@@ -214,11 +220,12 @@ def _outputs(done: list[Colorized], failed: list[tuple[str, str]], archive: Path
 
 
 def _result_outputs(item: Colorized, count: int) -> tuple:
-    "Slider, download button and rating form for one of `count` results."
+    "Slider, buttons and rating form for one of `count` results."
     name = item.result.name
     return (
         gr.ImageSlider((str(item.before), str(item.after)), label=name),
         gr.DownloadButton(f"Download {name}", value=str(item.result), visible=True),
+        gr.Button(visible=True),
         gr.Accordion(label="How good is it?" + (f" ({name})" if count > 1 else ""), visible=True),
     )
 

@@ -17,6 +17,7 @@ from ..models import shipped
 if TYPE_CHECKING:
     import gradio as gr
 
+    from .hints import HintService
     from .service import Service
     from .videos import VideoService
 
@@ -52,6 +53,7 @@ def serve(
     os.environ["NO_PROXY"] = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "127.0.0.1", "localhost"])
     from ..device import tune_allocator
     from ..photo.decoders import configure_decoders
+    from .hints import HintService
     from .service import Service
     from .videos import Limits, VideoService
 
@@ -67,9 +69,10 @@ def serve(
         service = Service(
             names, cache, max_pixels, device, precision, max_pages=max_photos, max_megabytes=max_megabytes
         )
+        hints = HintService(service)
         videos = VideoService(service, folder / "videos", Limits(max_video_minutes, max_video_megabytes))
         largest = max(max_megabytes, max_video_megabytes if videos.offered else 0)
-        page = _page(service, videos, folder, feedback, max_photos, max_waiting)
+        page = _page(service, hints, videos, folder, feedback, max_photos, max_waiting)
         try:
             address = _launch(page, folder, host, port, largest, max(largest, max_photos * max_megabytes))
         except OSError as error:
@@ -79,12 +82,19 @@ def serve(
             while True:
                 time.sleep(60)
                 sweep(cache)
+                hints.sweep()
         finally:
             videos.close()
 
 
 def _page(
-    service: "Service", videos: "VideoService", folder: Path, feedback: Path, max_photos: int, max_waiting: int
+    service: "Service",
+    hints: "HintService",
+    videos: "VideoService",
+    folder: Path,
+    feedback: Path,
+    max_photos: int,
+    max_waiting: int,
 ) -> "gr.Blocks":
     import gradio as gr
 
@@ -93,7 +103,7 @@ def _page(
 
     samples = write_samples(folder / "samples")
     gr.set_static_paths([folder / "samples"])  # served from there, and not deleted
-    page = build_page(service, videos, feedback, samples, max_photos)
+    page = build_page(service, hints, videos, feedback, samples, max_photos)
     return page.queue(
         max_size=max_waiting, default_concurrency_limit=AT_ONCE, api_open=False
     )  # nothing bypasses the queue

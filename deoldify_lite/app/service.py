@@ -18,6 +18,8 @@ from PIL import Image
 
 from ..colorize.colorizer import Colorizer
 from ..colorize.folder import Job
+from ..colorize.hints import BadHints, Hints
+from ..colorize.matching import BadReference
 from ..colorize.pages import colorize_pages, has_pages
 from ..errors import DeoldifyError
 from ..files import atomic_path, sha256
@@ -38,6 +40,7 @@ from ..photo.reading import TINTED_NOTE
 STRENGTHS = (0.0, 3.0)
 RENDER_FACTORS = (2, 64)
 PREVIEW = 1600  # longest side of the images in the slider; the download has the photo's own size
+NO_PAGES = "a file of several pages, and colours can be corrected in files of one picture only"
 GONE = "not here any more; please send it again"
 log = logging.getLogger(__name__)
 
@@ -137,21 +140,22 @@ class Service:
             raise Refused(f"there is no such model here, only {', '.join(self.models)}")
         return self._colorizers[model]
 
-    def colorize(self, file: Path, settings: Settings) -> Colorized:
-        """Colorize one photo.
+    def colorize(self, file: Path, settings: Settings, hints: Hints = ()) -> Colorized:
+        """Colorize one photo, with hints as `Colorizer.colorize` takes them.
 
         Raises:
-            Refused: not a photo, damaged, too large, or settings that make no sense.
+            Refused: not a photo, damaged, too large, or settings or hints that make no sense.
         """
         check_settings(settings)
         colorizer = self.colorizer(settings.model)
         factor = colorizer.valid_render_factor(settings.render_factor)
-        colorize = partial(colorizer.colorize_photo, strength=settings.strength, render_factor=factor)
+        colorize = partial(colorizer.colorize_photo, strength=settings.strength, render_factor=factor, hints=hints)
         result = self.folder / secrets.token_hex(16) / output_name(file.name)
         try:
-            if file.is_file() and file.stat().st_size > self.max_megabytes * 2**20:
-                raise Refused(f"too large: more than {self.max_megabytes} MB")
+            self.check_megabytes(file)
             if has_pages(job := Job(file, result)):
+                if hints:
+                    raise Refused(NO_PAGES)
                 photo, pixels, notes = self._colorize_pages(job, colorize)
             else:
                 photo = open_photo(file, self.max_pixels)
@@ -171,6 +175,15 @@ class Service:
             photo.size,
             tuple(notes),
         )
+
+    def check_megabytes(self, file: Path) -> None:
+        """Whether a file is as small as this page wants it.
+
+        Raises:
+            Refused: it is not.
+        """
+        if file.is_file() and file.stat().st_size > self.max_megabytes * 2**20:
+            raise Refused(f"too large: more than {self.max_megabytes} MB")
 
     def _colorize_pages(
         self, job: Job, colorize: Callable[..., ColorPixels]
@@ -242,6 +255,8 @@ def sentence_of(error: Exception, what: str = "photo") -> str:
         return GONE
     if isinstance(error, MissingExtra):
         return f"{error.title} files are not supported here; convert it to JPEG, PNG or TIFF first"
+    if isinstance(error, (BadHints, BadReference)):
+        return str(error)
     if isinstance(error, BadPhoto):
         return re.sub(r" \(--[^)]*\)$", "", str(error))  # advice for the command line
     if isinstance(error, MemoryError):

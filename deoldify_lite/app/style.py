@@ -2,6 +2,8 @@
 
 import gradio as gr
 
+from .hints import SWATCHES
+
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # the visitor's own
 THEME = gr.themes.Soft(
     primary_hue="teal",
@@ -32,7 +34,7 @@ THEME = gr.themes.Soft(
     button_primary_background_fill_hover_dark="*primary_600",
 )
 CSS = """
-.gradio-container { max-width: 1120px !important; margin: 0 auto !important; }
+.gradio-container { width: 100% !important; max-width: 1120px !important; margin: 0 auto !important; }
 #heading h1 { font-size: clamp(1.35rem, 5.5vw, 1.75rem); font-weight: 700; line-height: 1.25; margin: .4rem 0 .3rem; }
 #heading p, #privacy { color: var(--body-text-color-subdued); }
 #privacy { font-size: .9rem; text-align: center; }
@@ -58,4 +60,25 @@ CSS = """
 #video-status p { font-variant-numeric: tabular-nums; }
 #video-limits { margin-top: -.6rem; }
 #download, #download-all, #video-download { overflow-wrap: anywhere; }
+#hints-picture img { cursor: crosshair; }
+#hints-picture .image-container img, #like-picture .image-container img { max-height: 62vh; object-fit: contain; }
+#hints-picture .icon-button-wrapper, #like-picture .icon-button-wrapper { display: none; }
+#hints-colors, #corrected-file { display: none; }
+#swatches .wrap, #hints-list .wrap { gap: .3rem; }
+#swatches label, #hints-list label { gap: .35rem; padding: .25rem .5rem; font-size: .85rem; align-items: center; }
+#swatches label::before, #hints-list label::before {
+    content: ""; flex: none; width: 1.1rem; height: 1.1rem; border-radius: 50%; border: 1px solid rgb(128 128 128 / .5);
+}
+#swatches label > span { margin-left: 0; }
+#swatches input { position: absolute; opacity: 0; }
+#swatches label:has(input:focus-visible) { outline: 2px solid var(--primary-600); outline-offset: 1px; }
+#hints-list .wrap { flex-direction: column; max-height: 12rem; overflow-y: auto; flex-wrap: nowrap; }
+#variants .grid-wrap { height: auto; min-height: 0; max-height: none; }
+#variants .thumbnail-item { cursor: pointer; }
+@media (min-width: 768px) { #hints-work { position: sticky; top: .5rem; align-self: flex-start; } }
+.tight { gap: .5rem !important; align-items: end; }
 """
+CSS += "".join(
+    f"#swatches label:nth-of-type({number})::before {{ background: {color}; }}\n"
+    for number, color in enumerate(SWATCHES.values(), 1)
+)

@@ -97,7 +97,7 @@ def match_hints(prepared: "PreparedPhoto", reference: Reference, hints: list[Hin
     shape = features.shape[1:]
     likeness = features.reshape(len(features), -1).T @ reference.features.reshape(len(features), -1)
     best = likeness.max(1)
-    size, found = np.array(prepared.photo.size), []
+    size, found = np.array(prepared.size), []
     for place in _best_of_blocks(best.reshape(shape)):
         trust = np.clip((best[place] - LEAST_ALIKE) / (ALIKE - LEAST_ALIKE), 0, 1)
         row, column = divmod(place, shape[1])

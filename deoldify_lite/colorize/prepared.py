@@ -1,5 +1,6 @@
 """A photo that went through the network: it takes hints, as often as one likes, without the network running again."""
 
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class PreparedPhoto:
 
     engine: what it was made by.
     photo: the photo.
+    size: its width and height, in which places of hints are given.
     luma: (h, w) in [0, 1], what the network saw.
     prediction: Cb and Cr (2, h, w), float32 in [-0.5, 0.5].
     features: (C, h', w') of the same picture, by which colours are spread; None for a network that has none to offer.
@@ -47,6 +49,7 @@ class PreparedPhoto:
         method: str = "auto",
     ):
         self.photo, self.prediction, self.features, self.seen = photo, prediction, features, seen
+        self.size = photo.size
         self.method = method
         self.luma = np.asarray(model_input, np.float32) / 255
         self.engine = engine
@@ -65,6 +68,16 @@ class PreparedPhoto:
         photo = self.photo if longest_side is None else _reduced(self.photo, longest_side)
         return as_image(self.engine.merge(photo, self.chroma(hints), strength), photo)
 
+    def reduced(self, longest_side: int) -> "PreparedPhoto":
+        """A copy without the whole photo, to be kept in memory while somebody tries hints.
+
+        Its `photo` has at most so many pixels on the longer side, 8 bit a channel and no metadata. Hints stay in pixels
+        of the whole photo.
+        """
+        small = copy(self)
+        small.photo = _reduced(self.photo, longest_side)
+        return small
+
     def pixels(self, hints: Hints = (), strength: float = 1.0, *, for_jpeg: bool = False) -> ColorPixels:
         """Colour pixels (H, W, 3) of the photo, in its own depth, for `save_photo`.
 
@@ -77,11 +90,11 @@ class PreparedPhoto:
 
         Without hints it is `prediction` itself. What was left out of the hints is added to the notes of the photo.
         """
-        checked, notes = check_hints(hints, self.photo.size)
+        checked, notes = check_hints(hints, self.size)
         self.photo.notes += [note for note in notes if note not in self.photo.notes]
         if not checked:
             return self.prediction
-        places = np.array([(hint.x, hint.y) for hint in checked]) / self.photo.size
+        places = np.array([(hint.x, hint.y) for hint in checked]) / self.size
         wanted = np.array([wanted_chroma(hint.color, self.luma_at(place)) for hint, place in zip(checked, places)])
         return self.apply(places, wanted)
 
@@ -116,7 +129,7 @@ class PreparedPhoto:
         """
         from .variants import propose_variants
 
-        return propose_variants(self, n, check_hints(hints, self.photo.size)[0])
+        return propose_variants(self, n, check_hints(hints, self.size)[0])
 
     def hints_from(self, reference: "Reference", hints: Hints = ()) -> list[Hint]:
         """Hints with the colours of a reference photo (`Colorizer.reference`), where it shows what this photo shows.
@@ -125,7 +138,7 @@ class PreparedPhoto:
         """
         from .matching import match_hints
 
-        checked = check_hints(hints, self.photo.size)[0]
+        checked = check_hints(hints, self.size)[0]
         return [*match_hints(self, reference, checked), *checked]
 
     def chroma_at(self, place: np.ndarray) -> np.ndarray:
@@ -134,7 +147,7 @@ class PreparedPhoto:
 
     def hint_at(self, place: np.ndarray, chroma: np.ndarray) -> Hint:
         "A hint that asks for this chroma at a place, x and y as fractions of width and height, in [0, 1]."
-        x, y = (float(fraction * side) for fraction, side in zip(place, self.photo.size))
+        x, y = (float(fraction * side) for fraction, side in zip(place, self.size))
         return Hint(x, y, color_of(self.luma_at(place), *map(float, chroma)))
 
     def luma_at(self, place: np.ndarray) -> float:

@@ -35,6 +35,7 @@ SHADING = 0.5  # power of luma to which an influence is proportional: in the fol
 SHADED = (0.1, 0.5)  # between these values of luma
 SLACK = 1e-3  # variance of a hint's error: hints at one place that contradict each other are averaged
 
+AT_ONCE = 32  # hints whose influences are computed together, at some 3 MB each
 MOST_PIXELS = 256 * 256  # of the grid on which the differences are spread; larger pictures are reduced to it
 
 
@@ -71,7 +72,9 @@ class Spreading:
         pixels = [row * self.shape[1] + column for row, column in (pixel_at(place, self.shape) for place in places)]
         with self._lock:
             new = [pixel for pixel in dict.fromkeys(pixels) if pixel not in self._influences]
-            known = self._influences | dict(zip(new, self._influences_of(new)))
+            known = dict(self._influences)
+            for some in (new[start : start + AT_ONCE] for start in range(0, len(new), AT_ONCE)):
+                known.update(zip(some, self._influences_of(some)))
             # Only those in use are kept: adding or removing a hint computes one at most, whatever came before.
             self._influences = {pixel: known[pixel] for pixel in pixels}
         influences = np.stack([known[pixel] for pixel in pixels])  # (K, H x W)

@@ -45,7 +45,7 @@ def propose_variants(prepared: "PreparedPhoto", n: int, hints: list[Hint]) -> li
     if n == 1:
         return [hints]
     base = prepared.chroma(hints)
-    hinted = [np.array([hint.x, hint.y]) / prepared.photo.size for hint in hints]
+    hinted = [np.array([hint.x, hint.y]) / prepared.size for hint in hints]
     regions = find_regions(prepared, base, hinted)
     moving = sorted(regions, key=lambda region: region.openness, reverse=True)[:OPEN]
     held = [hint for region in regions if region not in moving for hint in region.hints(prepared, base)]

@@ -3,6 +3,7 @@
 Screenshots are kept in the temporary folder of pytest.
 """
 
+import contextlib
 import io
 import json
 import re
@@ -278,6 +279,153 @@ def test_what_people_think_is_kept_and_the_photo_only_if_ticked(visit, server, g
     again = json.loads((server.feedback / "feedback.jsonl").read_text().splitlines()[1])
     assert again["result"] == line["result"] and again["verdict"] == "good"
     assert (server.feedback / "photos" / again["photo"]).read_bytes() == grandmother.read_bytes()
+
+
+def open_correction(page, sample: str) -> None:
+    "Colorize a sample with the small model that ships, and open the result to be corrected."
+    page.click("#options button")
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="lite", exact=True).click()
+    page.locator("#samples .thumbnail-item").nth(list(sample_photos()).index(sample)).click()
+    page.wait_for_selector(f"#download:has-text('{sample}')")
+    page.click("#correct")
+    expect(page.locator("#hints-picture label")).to_have_text("Click on what has the wrong colour")
+    page.wait_for_selector("#hints-picture img")
+
+
+def picture(page) -> str:
+    return page.locator("#hints-picture img").get_attribute("src")
+
+
+@contextlib.contextmanager
+def new_picture(page) -> Iterator[None]:
+    "Do something, and wait until there is another picture, and it has arrived."
+    old = picture(page)
+    yield
+    expect(page.locator("#hints-picture img")).not_to_have_attribute("src", old)
+    page.wait_for_function("document.querySelector('#hints-picture img').complete")
+
+
+def picture_pixels(page) -> np.ndarray:
+    data = page.context.request.get(picture(page)).body()
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float64)
+
+
+def click_picture(page, x: float, y: float) -> None:
+    "Click on a place of the picture: fractions of width and height."
+    box = page.locator("#hints-picture img").bounding_box()
+    page.locator("#hints-picture img").click(position={"x": x * box["width"], "y": y * box["height"]})
+
+
+def hue(pixels: np.ndarray) -> np.ndarray:
+    "The mean colour without its brightness."
+    mean = pixels.reshape(-1, 3).mean(0)
+    return (mean - mean.mean()) / 255
+
+
+def test_a_click_on_the_flower_gives_it_a_color_and_not_the_leaves(visit, tmp_path):
+    page = visit()
+    open_correction(page, "flower.jpg")
+    first = page.context.request.get(picture(page)).body()
+    before = picture_pixels(page)
+    height, width = before.shape[:2]
+    petals = slice(int(0.3 * height), int(0.4 * height)), slice(int(0.42 * width), int(0.55 * width))
+    leaves = slice(int(0.1 * height), int(0.4 * height)), slice(int(0.05 * width), int(0.2 * width))
+
+    with new_picture(page):
+        click_picture(page, 0.47, 0.48)
+    expect(page.locator("#hints-picture label")).to_have_text("Now choose its colour")
+    with new_picture(page):
+        page.locator("#swatches label", has_text="Blue").click()
+    after = picture_pixels(page)
+    red, _, blue = hue(after[petals])
+    assert blue > 0.03 and red < 0 and hue(before[petals])[2] < 0, "the petals have become blue"
+    changes = [np.abs(hue(after[place]) - hue(before[place])).max() for place in (petals, leaves)]
+    assert hue(after[leaves])[2] < 0 and changes[1] < changes[0] / 3, "the leaves have not"
+    page.screenshot(path=tmp_path / "desktop.png", full_page=True)
+
+    (tmp_path / "out").mkdir()
+    with (
+        Image.open(download(page, "#hints-download", tmp_path / "out")) as made,
+        Image.open(sample_photos()["flower.jpg"]) as original,
+    ):
+        assert made.format == "JPEG" and made.size == original.size
+        full = np.asarray(made, np.float64)
+    assert np.abs(full - after).mean() < 3, "at its size this photo fits the screen"
+
+    page.click("#hints-file button")
+    saved = download(page, "#hints-save", tmp_path / "out")
+    assert saved.name == "flower.jpg.hints.json" and len(json.loads(saved.read_text())["hints"]) == 1
+    with new_picture(page):
+        page.click("#hints-undo")
+    assert page.context.request.get(picture(page)).body() == first, "undo gives the first picture back"
+    page.click("#hints-undo")
+    page.wait_for_selector("text=There is nothing to undo.")
+
+    with new_picture(page):
+        page.set_input_files("#hints-file input[type=file]", saved)
+    loaded = picture_pixels(page)
+    assert np.abs(hue(loaded[petals]) - hue(after[petals])).max() < 0.01
+    bad = tmp_path / "bad.json"
+    bad.write_text("Dear grandmother")
+    page.set_input_files("#hints-file input[type=file]", bad)
+    page.wait_for_selector("text=bad.json: not JSON")
+
+
+def test_colors_by_keyboard_and_answers_to_choose_from(visit, grandmother):
+    page = visit()
+    page.get_by_role("tab", name="Correct colours").click()
+    page.set_input_files("#hints-photo input[type=file]", grandmother)
+    page.wait_for_selector("#hints-picture img")
+    first = page.context.request.get(picture(page)).body()
+    page.locator("#hints-numbers > button").press("Enter")
+    page.locator("#hints-x input").fill("250")
+    with new_picture(page):
+        page.locator("#hints-y input").fill("500")
+    with new_picture(page):
+        page.locator("#hints-y input").press("ArrowDown")
+    with new_picture(page):
+        page.locator("#swatches input").first.press("Space")
+    expect(page.locator("#hints-list label")).to_have_text("#e3b49a at 250, 499")
+    with new_picture(page):
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+    expect(page.locator("#hints-list label")).to_have_text("#c68e63 at 250, 499")
+
+    page.locator("#hints-answers > button").press("Enter")
+    page.locator("#variants-go").press("Enter")
+    expect(page.locator("#variants .thumbnail-item")).to_have_count(4)
+    with new_picture(page):
+        page.locator("#variants .thumbnail-item").nth(1).press("Enter")
+    assert page.locator("#hints-list label").count() > 1
+    for _ in range(3):
+        with new_picture(page):
+            page.locator("#hints-undo").press("Enter")
+    expect(page.locator("#hints-list label")).to_have_count(0)
+    assert page.context.request.get(picture(page)).body() == first
+
+
+def test_corrections_on_a_phone_with_the_colors_of_another_photo(visit, server, tmp_path):
+    page = visit(PHONE, is_mobile=True, has_touch=True)
+    open_correction(page, "flower.jpg")
+    box = page.locator("#hints-picture img").bounding_box()
+    with new_picture(page):
+        page.touchscreen.tap(box["x"] + box["width"] * 0.47, box["y"] + box["height"] * 0.48)
+    page.tap("#hints-like > button")
+    page.set_input_files("#like-photo input[type=file]", sample_photos()["grace_hopper.jpg"])
+    page.wait_for_selector("#like-picture img")
+    with new_picture(page):
+        page.locator("#like-picture img").tap()
+    page.tap("#hints-numbers > button")
+    expect(page.locator("#hints-list label")).to_have_count(1)
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "nothing sticks out"
+    for selector in ("#hints-picture", "#swatches", "#hints-download", "#hints-undo", "#like-picture"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+    with new_picture(page):
+        page.tap("#like-go")
+    assert page.locator("#hints-list label").count() > 5
 
 
 @pytest.mark.parametrize("width", [390, 320])
