@@ -9,12 +9,14 @@ export class FetchError extends Error {}
  * Without `https` (or localhost) a browser has no SHA-256; the content is then taken as it comes.
  */
 export async function fetchChecked({ file, sha256 }, report) {
-  const stored = await read(new URL(file, import.meta.url), report);
+  const url = new URL(file, import.meta.url);
+  const stored = await read(url, report);
   const isCompressed = stored[0] === 0x1f && stored[1] === 0x8b; // some servers tell the browser to decompress it
   const content = isCompressed ? await decompress(stored) : stored;
   if (self.crypto.subtle && (await hash(content)) !== sha256) {
-    throw new FetchError(`${file} arrived damaged; load the page again`);
+    throw new FetchError(`${file} arrived damaged; try again`);
   }
+  await keep(url, stored).catch(() => null); // no room on the disk, or plain http: next time it is fetched again
   return content;
 }
 
@@ -35,6 +37,12 @@ async function read(url, report) {
   } catch (error) {
     throw error instanceof FetchError ? error : new FetchError("no connection; try again when there is one");
   }
+}
+
+/** Keep a file that is right for visits without a connection; the service worker hands it out. */
+async function keep(url, stored) {
+  const cache = await caches.open(`deoldify-lite ${new URL(".", url)} large`);
+  if (!(await cache.match(url))) await cache.put(url, new Response(stored));
 }
 
 async function decompress(bytes) {

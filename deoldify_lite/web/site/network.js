@@ -42,6 +42,7 @@ async function load(name, report) {
     fetchChecked(BUILD.model, counting(1)),
   ]);
   const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
+  ort.env.logLevel = "error"; // it warns of each operator that no GPU needs to do
   Object.assign(ort.env.wasm, { wasmBinary, numThreads: threads, wasmPaths: { mjs: new URL(glue, import.meta.url).href } });
   const create = (provider) => ort.InferenceSession.create(model, { executionProviders: [provider] });
   const session = await create(name);

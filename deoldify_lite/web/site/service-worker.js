@@ -5,7 +5,7 @@ importScripts("build.js");
 
 const PREFIX = `deoldify-lite ${registration.scope} `;
 const SHELL = PREFIX + BUILD.version; // the page itself; another version is another cache
-const LARGE = `${PREFIX}large`; // network and runtime, named by their hashes, and so good for many versions
+const LARGE = `${PREFIX}large`; // network and runtime, named by their hashes; fetching.js has the same name
 const HEADERS = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -43,7 +43,7 @@ async function answer(url) {
   const kept = await caches.match(address, { cacheName: BUILD.large.includes(file) ? LARGE : SHELL });
   if (kept) return withHeaders(kept);
   const response = await fetch(address);
-  if (response.ok && BUILD.large.includes(file)) {
+  if (response.ok && BUILD.large.includes(file) && !file.endsWith(".gz")) { // those are kept once they are checked
     const copy = response.clone();
     const keeping = caches.open(LARGE).then((cache) => cache.put(address, copy));
     keeping.catch(() => null); // no room on the disk: next time it is fetched again
