@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.browser import chromium
 from helpers.shared import shared_folder
 from helpers.skips import pytest_configure  # noqa: F401  (a hook)
 
@@ -29,6 +30,13 @@ def weights(tmp_path_factory) -> Path:
         save_weights(generator, folder / "tiny.safetensors", dtype=torch.float16)
 
     return shared_folder(tmp_path_factory, "weights", fill) / "tiny.safetensors"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    "A Chromium. Not for longer than a module: while Playwright runs, nothing else may start an event loop."
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -18,16 +18,10 @@ from PIL import Image
 from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.samples import sample_photos
-from helpers.browser import DESKTOP, PHONE, WAIT, chromium, expect
+from helpers.browser import DESKTOP, PHONE, WAIT, expect
 from helpers.clips import decode, pan, payloads, planes, write_clip
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

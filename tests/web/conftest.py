@@ -9,7 +9,7 @@ import pytest
 from deoldify_lite.modeling.export import STORAGE, about_weights, describe, trace
 from deoldify_lite.web.build import build_site
 from deoldify_lite.web.runtime import RuntimeUnavailable, find_runtime
-from helpers.browser import DESKTOP, WAIT, chromium, expect
+from helpers.browser import DESKTOP, WAIT, expect
 from helpers.served import Served, serve
 from helpers.shared import shared_folder
 
@@ -79,12 +79,6 @@ def shipped_sites(package, tmp_path_factory) -> dict[str, Path]:
     return {storage: folder / storage for storage in ("int8", "float16")}
 
 
-@pytest.fixture(scope="session")
-def browser():
-    with chromium() as running:
-        yield running
-
-
 @contextmanager
 def visits(browser, screenshots: Path) -> Iterator[Callable]:
     """What opens a page of a served site and waits for its network.
@@ -127,7 +121,7 @@ def served(site) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_page(browser, site, tmp_path_factory) -> Iterator:
     with serve(site) as served, visits(browser, tmp_path_factory.mktemp("screenshots")) as open_page:
         yield open_page(served)
@@ -135,7 +129,7 @@ def shared_page(browser, site, tmp_path_factory) -> Iterator:
 
 @pytest.fixture
 def page(shared_page) -> Iterator:
-    "A page of the site with the tiny network, opened once, without photos and with the usual settings."
+    "A page of the site with the tiny network, opened once a module, without photos and with the usual settings."
     yield shared_page
     if shared_page.is_visible("#clear"):
         shared_page.click("#clear")
