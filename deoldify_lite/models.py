@@ -22,7 +22,7 @@ class Model:
     """A generator and its weights.
 
     architecture, encoder: as `build_generator` takes them; the architectures of DeOldify include their encoder.
-    sha256: of the file, where it ships; None for files of others, of which this package keeps no hash.
+    sha256: of the file, where it ships; None for others, of which this package keeps no hash.
     hints_sha256: of the file of its branch for hints, where one ships; it lies beside that of the generator.
     render_factor: the default when colorizing; the network sees as many pixels as a square with sides of 16 times this.
         0 for restorers, which see photos at their own size.
@@ -71,9 +71,9 @@ MODELS = {
             architecture="lite",
             encoder="tf_efficientnet_lite2",
             file="lite.safetensors",
-            sha256="672556c2106f67ca9e35e863d261c976144a761a3d37bd32256c03115fe9e904",
+            sha256="c10014218f52be07da062536b49d3a28032c40646dd7c629a7548fb013833a15",
             render_factor=12,
-            trained_on="12,284 photos of public research sets, at up to 128 pixels",
+            trained_on="46,000 photos of public research sets, at up to 128 pixels",
             licence="MIT",
             card="docs/model_card.md",
         ),
@@ -84,7 +84,7 @@ MODELS = {
             file="resnet34.safetensors",
             sha256="c134c3b3ac50314480cd16b1b3570570bbe587c4f43f6cf381c1122e1d96a133",
             render_factor=10,
-            trained_on="the photos of lite, at up to 96 pixels",
+            trained_on="12,284 photos of public research sets, at up to 96 pixels",
             licence="MIT",
             card="docs/model_card_resnet34.md",
         ),
@@ -103,11 +103,11 @@ RESTORERS = {
             architecture="restorer",
             encoder=None,
             file="restore.safetensors",
-            sha256="SHA256",
+            sha256=None,  # none ships yet
             render_factor=0,
-            trained_on="46,000 photos of public research sets with made damage, at 128 pixels",
+            trained_on="whatever photos it is trained on: nogan --preset restore",
             licence="MIT",
-            card="docs/model_card_restore.md",
+            card="docs/restore.md",
         ),
     )
 }

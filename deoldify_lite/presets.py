@@ -76,14 +76,14 @@ def _presets() -> dict[str, Schedule]:
         postprocess=Postprocess(interpolation=0.35, batchnorm_photos=512, colorfulness=0.66),
     )
     # On from `lite`, on more photos than it had: borders without zeros, sources in balance, a critic on pretrained
-    # features, whose part in the generator's gradient is set. Its results do not ship yet.
+    # features, whose part in the generator's gradient is set. What ships as `lite` came so from the `lite` of version 0.1.
     projected = replace(
         lite,
         preset="projected",
         networks=replace(lite.networks, init_from="lite", padding="replicate", critic="projected", critic_width=64),
         generator_stages=(
             GeneratorStage(
-                "128", 128, 16, 3e-4, 3e-5, pct_start=0.1, epochs=1.0, window=0.5, chroma_weight=2.0, ema=0.99
+                "128", 128, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.65, window=0.375, chroma_weight=2.0, ema=0.99
             ),
         ),
         generate=Generate(fraction=0.05),
@@ -91,15 +91,15 @@ def _presets() -> dict[str, Schedule]:
         gan=replace(
             lite.gan,
             size=128,
-            fraction=0.4,
+            fraction=0.16,
             critic_threshold=1.6,
             adversarial_ratio=0.8,
-            window=0.5,
+            window=0.375,
             chroma_weight=2.0,
             ema=0.98,
-            save_every=80,
+            save_every=76,
         ),
-        postprocess=Postprocess(colorfulness=0.7),
+        postprocess=Postprocess(colorfulness=0.715),
         balance=0.5,
     )
     return {
