@@ -76,6 +76,7 @@ MODELS = {
             trained_on="46,000 photos of public research sets, at up to 128 pixels",
             licence="MIT",
             card="docs/model_card.md",
+            hints_sha256="ae7b7afb63ec070e0d2a4f54d85112843a5a6619b17e089ceef4653b580564bd",
         ),
         Model(
             name="resnet34",
