@@ -76,7 +76,7 @@ def _presets() -> dict[str, Schedule]:
         postprocess=Postprocess(interpolation=0.35, batchnorm_photos=512, colorfulness=0.66),
     )
     # On from `lite`, on more photos than it had: borders without zeros, sources in balance, a critic on pretrained
-    # features, whose part in the generator's gradient is set. What ships as `lite` came so from the `lite` of version 0.1.
+    # features, whose part in the generator's gradient is set. What ships as `lite` came so from that of version 0.1.
     projected = replace(
         lite,
         preset="projected",
