@@ -148,7 +148,11 @@ def _presets() -> dict[str, Schedule]:
             # them how these photos differ. So: their network, low rates, no stage that is frozen or small. BatchNorm
             # would forget within some steps what many photos look like, and the colours with it.
             networks=Networks(
-                encoder="tf_efficientnet_lite2", init_from="lite", frozen_statistics=True, critic_width=64
+                encoder="tf_efficientnet_lite2",
+                padding="replicate",
+                init_from="lite",
+                frozen_statistics=True,
+                critic_width=64,
             ),
             loss=Loss(network="vgg16", pixel=1.5, features=(0.5, 1.0, 2.0), chroma_weight=1.0),
             augment=Augment(zoom=1.5, saturation=0.1),  # every photo is seen a dozen times, never twice the same

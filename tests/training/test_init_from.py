@@ -12,7 +12,7 @@ from deoldify_lite.modeling.layers import add_spectral_norm
 from deoldify_lite.modeling.weights import BadWeights, load_generator, save_weights
 from deoldify_lite.presets import preset
 from deoldify_lite.training.errors import WrongCheckpoint
-from deoldify_lite.training.networks import trainable_generator
+from deoldify_lite.training.networks import trainable_generator, untrained_generator
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.run import Run, open_run
 
@@ -122,7 +122,7 @@ def test_frozen_statistics_stay_and_all_else_learns(tmp_path, photos, weights):
 def test_the_finetune_preset_fits_the_weights_that_it_starts_from():
     networks = preset("finetune").networks
     config = load_generator(networks.init_from).config
-    assert config == build_generator(networks.generator, networks.encoder).config
+    assert config == untrained_generator(networks).config
 
 
 def test_finetuning_is_gentler_than_training():
