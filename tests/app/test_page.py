@@ -402,9 +402,10 @@ def test_colors_by_keyboard_and_answers_to_choose_from(visit, grandmother):
 def test_corrections_on_a_phone_with_the_colors_of_another_photo(visit, server, tmp_path):
     page = visit(PHONE, is_mobile=True, has_touch=True)
     open_correction(page, "flower.jpg")
-    box = page.locator("#hints-picture img").bounding_box()
+    image = page.locator("#hints-picture img")
+    box = image.bounding_box()
     with new_picture(page):
-        page.touchscreen.tap(box["x"] + box["width"] * 0.47, box["y"] + box["height"] * 0.48)
+        image.tap(position={"x": box["width"] * 0.47, "y": box["height"] * 0.48})  # waits until the page stands still
     page.tap("#hints-like > button")
     page.set_input_files("#like-photo input[type=file]", sample_photos()["grace_hopper.jpg"])
     page.wait_for_selector("#like-picture img")
