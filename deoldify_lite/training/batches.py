@@ -56,9 +56,7 @@ class TrainingBatches(Batches):
     Of several processes each gets an equal part of a batch that is as many times larger.
     """
 
-    def __init__(
-        self, stage: Stage, spec: EncoderStage | GeneratorStage | CriticStage | HintStage | Gan, samples: float
-    ):
+    def __init__(self, stage: Stage, spec: Spec, samples: float):
         "`samples` is how many the stage should see."
         self.stage, self.spec, self.first_step = stage, spec, 0
         self.batch_size = spec.batch * distributed.world_size()

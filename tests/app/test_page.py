@@ -18,7 +18,7 @@ from PIL import Image
 from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
 from deoldify_lite.samples import sample_photos
-from helpers.browser import DESKTOP, PHONE, WAIT, expect
+from helpers.browser import DESKTOP, PHONE, WAIT, expect, new_pages
 from helpers.clips import decode, pan, payloads, planes, write_clip
 
 pytestmark = pytest.mark.slow
@@ -27,28 +27,17 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def visit(browser, server, tmp_path) -> Iterator:
     "Open the page at a size; afterwards, every request went to it and no script of a stranger ran."
-    contexts, requested, surprises = [], [], []
+    with new_pages(browser, tmp_path) as (new_page, surprises):
 
-    def open_page(size=DESKTOP, **options):
-        context = browser.new_context(viewport=size, accept_downloads=True, **options)
-        contexts.append(context)
-        context.on("request", lambda request: requested.append(request.url))
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        page.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
-        page.on("pageerror", lambda error: surprises.append(str(error)))
-        page.goto(server.address)
-        page.wait_for_selector("#go")
-        page.wait_for_selector("#slider img")
-        return page
+        def open_page(size=DESKTOP, **options):
+            page = new_page(server.address, size, **options)
+            page.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
+            page.goto(server.address)
+            page.wait_for_selector("#go")
+            page.wait_for_selector("#slider img")
+            return page
 
-    yield open_page
-    for number, context in enumerate(contexts):
-        for page in context.pages:
-            page.screenshot(path=tmp_path / f"{number}.png", full_page=True)
-        context.close()
-    assert requested and not surprises
-    assert not [url for url in requested if not url.startswith((server.address, "data:", "blob:"))]
+        yield open_page
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from deoldify_lite.colorize.hints import Hint
 from deoldify_lite.colorize.matching import BadReference
 from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.samples import sample_photos
+from helpers.photo_files import mean_difference
 
 
 @pytest.fixture(scope="module")
@@ -23,22 +24,17 @@ def flower() -> Image.Image:
         return image.convert("RGB").resize((160, 108))
 
 
-def distance(a: Image.Image, b: Image.Image) -> float:
-    "Mean over the pixels, in levels."
-    return float(np.abs(np.asarray(a, np.float64) - np.asarray(b)).mean())
-
-
 def test_a_photo_takes_the_colors_of_the_same_photo(colorizer, flower):
     gray = flower.convert("L")
     without, result = colorizer.colorize(gray), colorizer.colorize(gray, like=flower)
-    assert distance(result, flower) < distance(without, flower) / 2
+    assert mean_difference(result, flower) < mean_difference(without, flower) / 2
 
 
 def test_other_colors_of_the_reference_are_taken_as_well(colorizer, flower):
     swapped = Image.merge("RGB", [flower.getchannel(band) for band in "BRG"])
     gray = flower.convert("L")
     result = colorizer.colorize(gray, like=swapped)
-    assert distance(result, swapped) < distance(result, flower)
+    assert mean_difference(result, swapped) < mean_difference(result, flower)
 
 
 def test_a_reference_is_read_once_for_many(colorizer, flower, tmp_path):

@@ -13,6 +13,7 @@ from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.colorize.variants import Region, choose_moves, find_regions
 from deoldify_lite.errors import UsageError
 from deoldify_lite.samples import sample_photos
+from helpers.photo_files import mean_difference
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +27,11 @@ def gray() -> Image.Image:
         return image.convert("L").resize((120, 80))
 
 
-def difference(a: Image.Image, b: Image.Image) -> float:
-    "Mean over the pixels, in levels."
-    return float(np.abs(np.asarray(a, np.float64) - np.asarray(b)).mean())
-
-
 def test_the_first_is_what_colorize_gives_and_the_others_differ(colorizer, gray):
     variants = colorizer.colorize_variants(gray, 4)
     assert len(variants) == 4 and variants[0] == colorizer.colorize(gray)
     for i, one in enumerate(variants):
-        assert all(difference(one, other) > 1 for other in variants[:i])
+        assert all(mean_difference(one, other) > 1 for other in variants[:i])
 
 
 def test_fewer_are_the_first_of_more(colorizer, gray):

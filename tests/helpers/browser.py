@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,33 @@ def chromium(*arguments: str) -> Iterator:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
+
+
+@contextmanager
+def new_pages(browser, screenshots: Path) -> Iterator[tuple[Callable, list[str]]]:
+    """What makes a page for the site at an address, where it has still to go; and a list for what must not happen.
+
+    Afterwards every request of a page went to its site, no script failed, and the list is empty. Screenshots are kept
+    in a folder.
+    """
+    contexts, requested, surprises = [], [], []
+
+    def new_page(address: str, size=DESKTOP, **options):
+        context = browser.new_context(viewport=size, accept_downloads=True, **options)
+        contexts.append(context)
+        context.on("request", lambda request: requested.append((request.url, address)))
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.on("pageerror", lambda error: surprises.append(str(error)))
+        return page
+
+    yield new_page, surprises
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=screenshots / f"{number}.png", full_page=True)
+        context.close()
+    assert requested and not surprises
+    assert not [url for url, address in requested if not url.startswith((address, "data:", "blob:"))]
 
 
 def expect(locator):

@@ -15,6 +15,11 @@ def noise(*shape: int, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
 
 
+def mean_difference(a: Image.Image, b: Image.Image) -> float:
+    "Mean over the pixels, in levels."
+    return float(np.abs(np.asarray(a, np.float64) - np.asarray(b)).mean())
+
+
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)

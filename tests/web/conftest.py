@@ -9,7 +9,7 @@ import pytest
 from deoldify_lite.modeling.export import STORAGE, about_weights, describe, trace
 from deoldify_lite.web.build import build_site
 from deoldify_lite.web.runtime import RuntimeUnavailable, find_runtime
-from helpers.browser import DESKTOP, WAIT, expect
+from helpers.browser import DESKTOP, expect, new_pages
 from helpers.served import Served, serve
 from helpers.shared import shared_folder
 
@@ -81,32 +81,20 @@ def shipped_sites(package, tmp_path_factory) -> dict[str, Path]:
 
 @contextmanager
 def visits(browser, screenshots: Path) -> Iterator[Callable]:
-    """What opens a page of a served site and waits for its network.
+    "What opens a page of a served site and waits for its network. Nothing may break the Content-Security-Policy."
+    with new_pages(browser, screenshots) as (new_page, surprises):
 
-    Afterwards every request went to that server, and no script failed. Screenshots are kept in a folder.
-    """
-    contexts, requested, surprises = [], [], []
+        def open_page(served: Served, size=DESKTOP, is_ready: bool = True, **options):
+            page = new_page(served.address, size, **options)
+            page.on(
+                "console", lambda said: surprises.append(said.text) if "Content Security Policy" in said.text else None
+            )
+            page.goto(served.address)
+            if is_ready:
+                expect(page.locator("#backend")).not_to_be_empty()
+            return page
 
-    def open_page(served: Served, size=DESKTOP, is_ready: bool = True, **options):
-        context = browser.new_context(viewport=size, accept_downloads=True, **options)
-        contexts.append(context)
-        context.on("request", lambda request: requested.append((request.url, served.address)))
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        page.on("pageerror", lambda error: surprises.append(str(error)))
-        page.on("console", lambda said: surprises.append(said.text) if "Content Security Policy" in said.text else None)
-        page.goto(served.address)
-        if is_ready:
-            expect(page.locator("#backend")).not_to_be_empty()
-        return page
-
-    yield open_page
-    for number, context in enumerate(contexts):
-        for page in context.pages:
-            page.screenshot(path=screenshots / f"{number}.png", full_page=True)
-        context.close()
-    assert requested and not surprises
-    assert not [url for url, address in requested if not url.startswith((address, "data:", "blob:"))]
+        yield open_page
 
 
 @pytest.fixture
