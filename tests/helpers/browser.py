@@ -10,7 +10,7 @@ import pytest
 
 SECONDS = 1000
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WAIT = 600 * SECONDS  # what is late on a busy machine is right all the same; only what hangs is to fail
+WAIT = 180 * SECONDS  # what is late on a busy machine is right all the same; only what hangs is to fail
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 

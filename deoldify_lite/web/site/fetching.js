@@ -10,19 +10,20 @@ export class FetchError extends Error {}
  */
 export async function fetchChecked({ file, sha256 }, report) {
   const url = new URL(file, import.meta.url);
-  const stored = await read(url, report);
-  const isCompressed = stored[0] === 0x1f && stored[1] === 0x8b; // some servers tell the browser to decompress it
-  const content = isCompressed ? await decompress(stored) : stored;
-  if (self.crypto.subtle && (await hash(content)) !== sha256) {
-    throw new FetchError(`${file} arrived damaged; try again`);
+  for (const cache of ["default", "reload"]) { // what is damaged may lie in the browser's own cache
+    const stored = await read(url, cache, report);
+    const isCompressed = stored[0] === 0x1f && stored[1] === 0x8b; // some servers tell the browser to decompress it
+    const content = isCompressed ? await decompress(stored).catch(() => null) : stored;
+    if (!content || (self.crypto.subtle && (await hash(content)) !== sha256)) continue;
+    await keep(url, stored, cache).catch(() => null); // no room on the disk, or plain http: next time it is fetched again
+    return content;
   }
-  await keep(url, stored).catch(() => null); // no room on the disk, or plain http: next time it is fetched again
-  return content;
+  throw new FetchError(`${file} arrived damaged; try again`);
 }
 
-async function read(url, report) {
+async function read(url, cache, report) {
   try {
-    const response = await fetch(url);
+    const response = await fetch(url, { cache });
     if (!response.ok) throw new FetchError(`${url.pathname} is missing on the server (${response.status})`);
     const parts = [];
     let bytes = 0;
@@ -40,9 +41,9 @@ async function read(url, report) {
 }
 
 /** Keep a file that is right for visits without a connection; the service worker hands it out. */
-async function keep(url, stored) {
+async function keep(url, stored, mode) {
   const cache = await caches.open(`deoldify-lite ${new URL(".", url)} large`);
-  if (!(await cache.match(url))) await cache.put(url, new Response(stored));
+  if (mode === "reload" || !(await cache.match(url))) await cache.put(url, new Response(stored));
 }
 
 async function decompress(bytes) {

@@ -10,7 +10,7 @@ export const isReloading = () => reloading;
 export async function register(isInUse) {
   if (!navigator.serviceWorker) return;
   try {
-    const { active } = await navigator.serviceWorker.register("service-worker.js");
+    const { active } = await navigator.serviceWorker.register("service-worker.js", { updateViaCache: "none" });
     if (!navigator.serviceWorker.controller && !active) await takeover(); // active: after a forced reload
   } catch (error) {
     console.warn("Works neither offline nor on several threads:", error);
@@ -23,6 +23,20 @@ export async function register(isInUse) {
     reloading = true;
     location.reload();
   }
+}
+
+/**
+ * Let a new version of the site take over. Only once this page has loaded: the old service worker ends with all that it
+ * is still handing out, and a page that loses a script stays empty.
+ */
+export async function letNewVersionIn() {
+  const registration = await navigator.serviceWorker?.getRegistration();
+  if (!registration) return;
+  const letIn = () => registration.waiting?.postMessage("take over");
+  const followInstallation = () => registration.installing?.addEventListener("statechange", letIn);
+  letIn();
+  followInstallation();
+  registration.addEventListener("updatefound", followInstallation);
 }
 
 function takeover() {

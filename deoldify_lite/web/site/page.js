@@ -1,7 +1,7 @@
 // The page: what the visitor does goes to the queue, and what the queue says is shown.
 
 import { Queue } from "./queue.js";
-import { isReloading, register } from "./offline.js";
+import { isReloading, letNewVersionIn, register } from "./offline.js";
 import { zip } from "./zip.js";
 
 const get = (id) => document.getElementById(id);
@@ -178,7 +178,7 @@ get("before").addEventListener("load", ({ target }) => get("compare").classList.
 queue.addEventListener("change", show);
 queue.addEventListener("loading", ({ detail: { loaded, total } }) => {
   const megabytes = (bytes) => Math.round(bytes / 1e6);
-  get("loading").hidden = get("loading").hidden && loaded === total;
+  get("loading").hidden = !get("broken").hidden || (get("loading").hidden && loaded === total);
   get("loading").firstElementChild.textContent = `Loading the network: ${megabytes(loaded)} of ${megabytes(total)} MB`;
   get("loaded").value = loaded / total;
 });
@@ -188,6 +188,7 @@ queue.addEventListener("ready", ({ detail: { backend, threads } }) => {
   get("backend").textContent = `Computes on this computer, ${how}.`;
   get("offline").hidden = !navigator.serviceWorker?.controller;
 });
+for (const outcome of ["ready", "broken"]) queue.addEventListener(outcome, letNewVersionIn, { once: true });
 queue.addEventListener("broken", ({ detail: { message } }) => {
   get("loading").hidden = true;
   get("broken").hidden = false;

@@ -15,15 +15,15 @@ const HEADERS = {
 
 addEventListener("install", (event) => event.waitUntil(install()));
 addEventListener("activate", (event) => event.waitUntil(activate()));
+addEventListener("message", () => skipWaiting()); // from a page that has loaded: offline.js
 addEventListener("fetch", (event) => {
-  const url = new URL(event.request.url);
-  if (event.request.method === "GET" && url.href.startsWith(registration.scope)) event.respondWith(answer(url));
+  const { cache, method, url } = event.request;
+  if (method === "GET" && url.startsWith(registration.scope)) event.respondWith(answer(url, cache));
 });
 
 async function install() {
   const cache = await caches.open(SHELL);
   await cache.addAll(BUILD.shell.map((file) => new Request(file, { cache: "reload" })));
-  await skipWaiting();
 }
 
 async function activate() {
@@ -37,12 +37,12 @@ async function activate() {
   await clients.claim();
 }
 
-async function answer(url) {
-  const file = url.href.split(/[?#]/)[0].slice(registration.scope.length) || "index.html";
+async function answer(url, cache) {
+  const file = url.split(/[?#]/)[0].slice(registration.scope.length) || "index.html";
   const address = new URL(file, registration.scope).href;
   const kept = await caches.match(address, { cacheName: BUILD.large.includes(file) ? LARGE : SHELL });
-  if (kept) return withHeaders(kept);
-  const response = await fetch(address);
+  if (kept && cache !== "reload") return withHeaders(kept);
+  const response = await fetch(address, { cache });
   if (response.ok && BUILD.large.includes(file) && !file.endsWith(".gz")) { // those are kept once they are checked
     const copy = response.clone();
     const keeping = caches.open(LARGE).then((cache) => cache.put(address, copy));
