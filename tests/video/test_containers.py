@@ -40,6 +40,7 @@ def test_h264_of_the_same_frames_is_the_same_each_time(tmp_path):
     draw, others = np.random.default_rng(0), deque(maxlen=40)
     checksums = set()
     for _ in range(RUNS):
-        others.append(draw.integers(256, size=draw.integers(1000, 200_000), dtype=np.uint8))  # memory is not always clean
+        used = draw.integers(256, size=draw.integers(1000, 200_000), dtype=np.uint8)
+        others.append(used)  # memory is not always clean
         checksums.add(encode())
     assert len(checksums) == 1

@@ -355,7 +355,7 @@ def test_a_damaged_or_missing_network_gets_a_sentence(visit, site, tmp_path):
         expect(page.locator("#loading")).to_be_hidden()
         changed = network.stat().st_mtime
         network.write_bytes(whole)
-        os.utime(network, (changed, changed))  # the server says "not modified": the browser's own copy is the damaged one
+        os.utime(network, (changed, changed))  # "not modified", says the server, and the browser's copy is damaged
         page.click("#again")
         expect(page.locator("#backend")).not_to_be_empty()
 
