@@ -85,7 +85,7 @@ class Damage:
     dust: float = 0.35
     folds: float = 0.3
     cracks: float = 0.3
-    stains: float = 0.2
+    stains: float = 0.12
     tears: float = 0.15
     blotches: float = 0.25
     scales: tuple[float, ...] = (0.6, 3.0)  # from, to: what widths in pixels are multiplied by
