@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deoldify_lite.modeling.restorer import RestorerUnet
+from deoldify_lite.modeling.restorer import PATCH, RestorerUnet
 from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.restore.restorer import Restorer
 from helpers.networks import excited
@@ -19,8 +19,8 @@ def restorer_weights(tmp_path_factory) -> Path:
             torch.manual_seed(0)
             network = excited(RestorerUnet(4))
         with torch.no_grad():  # damage is found at random, and the fill is nearly mid gray
-            network.head.weight[:16] *= 20
-            network.head.bias[:16] = -2.0
+            network.head.weight[: PATCH**2] *= 20
+            network.head.bias[: PATCH**2] = -2.0
         save_weights(network, folder / "restorer.safetensors", about={"threshold": 0.5})
 
     return shared_folder(tmp_path_factory, "restorer", fill) / "restorer.safetensors"
