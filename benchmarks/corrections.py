@@ -5,23 +5,24 @@ Without the browser and Gradio: from a step to the picture's file.
     python -m benchmarks.corrections --threads 2
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 
 from deoldify_lite.app.hints import KEPT, SCREEN, HintService
 from deoldify_lite.app.service import Service, Settings
+from deoldify_lite.cli.common import Weights, script
 from deoldify_lite.device import tune_allocator
 from deoldify_lite.samples import sample_photos
 
 from .machine import describe, heading
-from .photos import sized
+from .photos import QUALITY, sized
 
 COLOR = "#2d5da8"
 
@@ -68,30 +69,30 @@ def resident() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", default="lite", help="name or file (default: lite)")
-    parser.add_argument("--megapixels", type=float, default=12, help="of the photo (default: 12)")
-    parser.add_argument("--threads", type=int, default=2, help="for the network (default: 2)")
-    parser.add_argument("--repeats", type=int, default=5, help="of each step (default: 5)")
-    options = parser.parse_args()
+def main(
+    weights: Weights = "lite",
+    megapixels: Annotated[float, typer.Option(min=0.01, help="Of the photo.")] = 12,
+    threads: Annotated[int, typer.Option(min=1, help="For the network.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, help="Of each step.")] = 5,
+) -> None:
+    "Time each step of correcting the colours of a photo."
     tune_allocator(server=True)
-    torch.set_num_threads(options.threads)
-    print(heading(describe()))
+    torch.set_num_threads(threads)
+    typer.echo(heading(describe()))
     with tempfile.TemporaryDirectory() as temporary:
         photo = Path(temporary) / "photo.jpg"
-        image = sized(next(iter(sample_photos().values())), options.megapixels, "L")
-        image.save(photo, quality=90)
-        size = f"{image.width} x {image.height}, shown at up to {SCREEN} pixels"
-        service = Service([options.weights], Path(temporary), max_pixels=200_000_000)
+        image = sized(next(iter(sample_photos().values())), megapixels, "L")
+        image.save(photo, quality=QUALITY)
+        service = Service([weights], Path(temporary), max_pixels=200_000_000)
         HintService(service).open("warm-up", photo, Settings(service.models[0]))
         megabytes = kept_memory(service, photo)
-        seconds = measure(service, photo, options.repeats)
-    print(f"memory    {megabytes:.0f} MB for each photo that is being corrected")
-    print(f"photo     {size}; {options.repeats} times each, seconds: median (from .. to)")
+        seconds = measure(service, photo, repeats)
+    typer.echo(f"memory    {megabytes:.0f} MB for each photo that is being corrected")
+    typer.echo(f"photo     {image.width} x {image.height}, shown at up to {SCREEN} pixels")
+    typer.echo(f"each step {repeats} times, seconds: median (from .. to)")
     for step, values in seconds.items():
-        print(f"{step:<12} {statistics.median(values):6.2f} ({min(values):.2f} .. {max(values):.2f})")
+        typer.echo(f"{step:<12} {statistics.median(values):6.2f} ({min(values):.2f} .. {max(values):.2f})")
 
 
 if __name__ == "__main__":
-    main()
+    script(main)
