@@ -179,14 +179,14 @@ def _presets() -> dict[str, Schedule]:
         ),
         "restore": Schedule(
             preset="restore",
-            networks=Networks(generator="restorer", encoder="", pretrained=False, critic_width=48),
+            networks=Networks(generator="restorer", encoder="tf_efficientnet_lite0", critic_width=48),
             loss=Loss(network="vgg16", pixel=1.0, features=(0.1, 0.15, 0.2), mask=4.0, fill=2.0),
             augment=Augment(zoom=1.75, rotate=10.0),
             degradation=Degradation(probability=0.6, grain=0.05, blur=1.0, jpeg=0.08),
             # Where damage is, and the tone beneath it, pixels teach; texture, features.
             generator_stages=(
-                GeneratorStage("128-pixels", 128, 8, 2e-3, 2e-3, pct_start=0.05, epochs=1.6, features=0.0),
-                GeneratorStage("128", 128, 16, 5e-4, 5e-4, pct_start=0.1, epochs=0.12, window=0.5, ema=0.99),
+                GeneratorStage("128-pixels", 128, 8, 2e-3, 2e-3, pct_start=0.05, epochs=1.2, features=0.0),
+                GeneratorStage("128", 128, 16, 5e-4, 5e-4, pct_start=0.1, epochs=0.08, window=0.5, ema=0.99),
             ),
             generate=Generate(fraction=0.05),
             critic_stages=(CriticStage("128", 128, 16, 5e-4, epochs=1.4),),

@@ -19,12 +19,12 @@ class Networks:
     "What is trained."
 
     generator: str = "lite"  # lite, lite-rgb, deep or wide; or restorer, which restores instead of colorizing
-    encoder: str = "resnet34"  # of lite: any torchvision ResNet or timm feature backbone
+    encoder: str = "resnet34"  # of lite and restorer: any torchvision ResNet or timm feature backbone
     pretrained: bool = True  # start the encoder from ImageNet weights
     attention: bool = True  # of lite: self-attention at an eighth of the picture's side (Zhang et al. 2018)
     padding: str = "zeros"  # of lite, at the picture's border: zeros, or replicate
     blur: str = "top_left"  # of lite: where the decoder's blur is padded; bottom_right suits ResNets
-    width: int = 24  # of the restorer: channels at half of the side of a picture
+    width: int = 32  # of the restorer: channels at half of the side of a picture
     init_from: str = ""  # start from these weights instead: lite, or a file
     frozen_statistics: bool = False  # BatchNorm keeps its running means and variances
     critic: str = "patch"  # patch: DeOldify's; projected: heads on pretrained features (Sauer et al. 2021)

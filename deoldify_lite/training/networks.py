@@ -70,7 +70,7 @@ def make_predictor(generator: nn.Module, precision: torch.dtype = torch.float32)
 def untrained_generator(networks: Networks) -> nn.Module:
     "The generator that the schedule describes."
     if networks.generator == RestorerUnet.architecture:
-        return RestorerUnet(networks.width)
+        return RestorerUnet(networks.width, networks.encoder)
     options = (networks.attention, networks.padding, networks.blur)
     return build_generator(networks.generator, networks.encoder, *options)
 

@@ -122,7 +122,7 @@ def calibrate_threshold(run: Run, config: dict[str, Any], state: dict[str, Tenso
     mask is widened by, than the schedule's `clean_masked`.
     """
     spec, size = run.schedule.postprocess, run.schedule.generator_stages[-1].size
-    restorer = RestorerUnet(config["width"])
+    restorer = RestorerUnet(config["width"], config["encoder"])
     load_strictly(restorer, state, run.folder)
     restorer = restorer.to(run.device, memory_format=torch.channels_last).eval()
     photos = run.pack(size)
