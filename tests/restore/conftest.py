@@ -17,9 +17,9 @@ def restorer_weights(tmp_path_factory) -> Path:
     def fill(folder: Path) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            network = excited(RestorerUnet(4))
+            network = excited(RestorerUnet(4, "test_efficientnet"))
         with torch.no_grad():  # damage is found at random, and the fill is nearly mid gray
-            network.head.weight[: PATCH**2] *= 20
+            network.head.weight[: PATCH**2] *= 60
             network.head.bias[: PATCH**2] = -2.0
         save_weights(network, folder / "restorer.safetensors", about={"threshold": 0.5})
 

@@ -32,6 +32,8 @@ SMALL = {
     " {name: b, size: 32, batch: 4, lr: 1.0e-3, lr_encoder: 1.0e-3, ema: 0.9}]",
     "critic_stages": "[{name: c, size: 64, batch: 4, lr: 1.0e-3, epochs: 2}]",
     "networks.width": "4",
+    "networks.encoder": "test_efficientnet",
+    "networks.pretrained": "false",
     "networks.critic_width": "8",
     "loss.network": "untrained",
     "generate": "{fraction: 1.0, batch: 4}",
@@ -64,7 +66,7 @@ def test_every_stage_leaves_its_result(restored_run):
 
 def test_the_result_restores(restored_run):
     path = restored_run.folder / "generator.safetensors"
-    assert load_restorer(path).config == {"architecture": "restorer", "width": 4}
+    assert load_restorer(path).config == {"architecture": "restorer", "width": 4, "encoder": "test_efficientnet"}
     assert 0.3 <= default_threshold(path) < 1
 
 
@@ -141,7 +143,7 @@ def test_a_mask_and_a_fill_that_are_right_cost_nothing():
 
 def test_what_is_seen_of_the_fill_is_what_the_mask_is_sure_of():
     torch.manual_seed(0)
-    predictor = RestorationPredictor(RestorerUnet(4)).eval()
+    predictor = RestorationPredictor(RestorerUnet(4, "test_efficientnet")).eval()
     y = torch.rand(1, 1, 32, 32).expand(-1, 3, -1, -1)
     out = predictor(color.normalize(y))
     chance = torch.sigmoid(out[:, 4:5])
