@@ -40,7 +40,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["deoldify_lite", "deoldify_lite.*"]),
-    package_data={"deoldify_lite": ["weights/*.safetensors", "evaluate/*.jinja", "web/site/*"]},
+    package_data={"deoldify_lite": ["weights/*.safetensors", "evaluate/*.jinja", "web/site/*", "app/*.js"]},
     install_requires=[
         "fastai>=2.8.12",
         "torch",

@@ -32,6 +32,28 @@ def weights(tmp_path_factory) -> Path:
     return shared_folder(tmp_path_factory, "weights", fill) / "tiny.safetensors"
 
 
+@pytest.fixture(scope="session")
+def restorer_weights(tmp_path_factory) -> Path:
+    "Weights of a tiny restorer that finds damage everywhere and nowhere in particular."
+
+    def fill(folder: Path) -> None:
+        import torch
+
+        from deoldify_lite.modeling.restorer import PATCH, RestorerUnet
+        from deoldify_lite.modeling.weights import save_weights
+        from helpers.networks import excited
+
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = excited(RestorerUnet(4, "test_efficientnet"))
+        with torch.no_grad():  # damage is found at random, and the fill is nearly mid gray
+            network.head.weight[: PATCH**2] *= 60
+            network.head.bias[: PATCH**2] = -2.0
+        save_weights(network, folder / "restorer.safetensors", about={"threshold": 0.5})
+
+    return shared_folder(tmp_path_factory, "restorer", fill) / "restorer.safetensors"
+
+
 @pytest.fixture(scope="module")
 def browser():
     "A Chromium. Not for longer than a module: while Playwright runs, nothing else may start an event loop."

@@ -288,7 +288,7 @@ class HintService:
             self.service.check_megabytes(file)
             if has_pages(Job(file, Path(output_name(file.name)))):
                 raise Refused(NO_PAGES)
-            photo = open_photo(file, self.service.max_pixels)
+            photo = self.service.restore_first(open_photo(file, self.service.max_pixels), settings)
             colorizer = self.service.colorizer(settings.model)
             prepared = colorizer.prepare(photo, render_factor=settings.render_factor).reduced(SCREEN)
             prepared.chroma([(0, 0, "gray")])  # the first hint takes longest

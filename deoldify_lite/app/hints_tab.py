@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from ..photo import readable_suffixes
+from .downloads import add_download
 from .hints import CLICK_FIRST, SWATCHES, Correction, HintService, color_at
 from .messages import as_error, as_list, warn
 from .service import Colorized, Refused, Service, Settings
@@ -14,11 +15,6 @@ from .service import Colorized, Refused, Service, Settings
 OPEN_FIRST = "Choose a photo first."
 CLICK = "Click on what has the wrong colour"
 NOW_COLOR = "Now choose its colour"
-START_DOWNLOAD = """(file) => {
-    const link = document.createElement("a");
-    [link.href, link.download] = [file.url, file.orig_name ?? ""];
-    link.click();
-}"""
 
 
 class HintsTab:
@@ -103,7 +99,6 @@ class HintsTab:
                         "Load hints", file_types=[".json"], size="md", min_width=80, elem_id="hints-load"
                     )
                 full = gr.Button("Download at full size", variant="primary", size="lg", elem_id="hints-download")
-                file = gr.DownloadButton(elem_id="corrected-file")
 
         self.outputs = [self.correction, message, work, picture, swatches, x, y, chosen, colors, variants]
         # One at a time, so that of two steps of a visitor none is lost; each takes a moment.
@@ -127,17 +122,13 @@ class HintsTab:
             button.click(self._step(step), state, **self.events)
         answers.click(self._find_variants, state, **self.events)
         variants.select(self._choose_variant, state, **self.events)
-        other.upload(self._open_other, other, [self.reference, sample, take], **self._like("hints"))
+        like = [self.reference, sample, take]
+        other.upload(self._open_other, other, like, concurrency_id="hints", api_visibility="private")
         sample.select(self._pick, [*state, self.reference], **{**self.events, "outputs": [*self.outputs, picker]})
         take.click(self._take_colors, [*state, self.reference], **self.events)
         load.upload(self._load, [*state, load], **self.events)
         for button, make in ((save, self._save), (full, self._download)):
-            made = button.click(make, self.correction, file, show_progress_on=button, **self._like("colorize"))
-            made.success(None, file, js=START_DOWNLOAD, api_visibility="private")
-
-    @staticmethod
-    def _like(queue: str) -> dict:
-        return {"concurrency_id": queue, "api_visibility": "private"}
+            add_download(button, make, self.correction)
 
     def add_opener(self, button: gr.Button, results: gr.State, shown: gr.State, tabs: gr.Tabs, tab_id: str) -> None:
         "A button elsewhere on the page that opens the result that is shown there, in the tab `tab_id`."

@@ -8,6 +8,7 @@ from .api import add_api
 from .hints import HintService
 from .hints_tab import HintsTab
 from .photo_tab import add_photo_tab
+from .restore_tab import add_restore_tab
 from .service import Service
 from .video_tab import add_video_tab
 from .videos import VideoService
@@ -30,11 +31,14 @@ def build_page(
             f"<h1>{TITLE}</h1><p>Old photos and videos in, the same in colour out, with every detail.</p>",
             elem_id="heading",
         )
-        with gr.Tabs() as tabs:
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Photos", elem_id="photos-tab"):
                 shown = add_photo_tab(service, feedback_folder, samples, max_photos)
             with gr.Tab("Correct colours", id="hints", elem_id="hints-tab"):
                 corrections = HintsTab(service, hints)
+            if service.restores:
+                with gr.Tab("Restore", elem_id="restore-tab"):
+                    add_restore_tab(service)
             if videos.limits.minutes:
                 with gr.Tab("Video", elem_id="video-tab"):
                     add_video_tab(service, videos)

@@ -38,6 +38,12 @@ def add_photo_tab(
                 elem_id="photos",
             )
             go = gr.Button("Colorize", variant="primary", size="lg", elem_id="go")
+            restore = gr.Checkbox(
+                label="Restore first (scratches, dust, fading)",
+                visible=service.restores,
+                container=False,
+                elem_id="restore-first",
+            )
             strength, render_factor, model = add_options(service, "options")
             if samples:
                 gr.HTML("No photo at hand? Try one of these:", elem_classes="caption")
@@ -95,7 +101,7 @@ def add_photo_tab(
                 )
                 send = gr.Button("Send", size="sm")
 
-    settings = [strength, render_factor, model]
+    settings = [strength, render_factor, model, restore]
     outputs = [results, shown, slider, download, correct, rating, message, download_all, gallery]
     work = {
         "outputs": outputs,
@@ -143,6 +149,7 @@ class _Handlers:
         strength: float,
         render_factor: int,
         model: str,
+        restore: bool,
         progress=gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple]:
         "Each result is shown as soon as it is done; a photo that fails stops no other."
@@ -153,7 +160,7 @@ class _Handlers:
         if len(paths) > self.max_photos:
             yield _message_only(f"These are {len(paths)} photos; please send at most {self.max_photos} at once.")
             return
-        settings = Settings(model, strength, render_factor)
+        settings = Settings(model, strength, render_factor, restore)
         done, failed = [], []
         for number, path in enumerate(paths):
             progress((number, len(paths)), desc=path.name, unit="photos")
@@ -171,10 +178,12 @@ class _Handlers:
         strength: float,
         render_factor: int,
         model: str,
+        restore: bool,
         event: gr.SelectData,
         progress=gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple]:
-        yield from self.colorize_photos([str(self.samples[event.index])], strength, render_factor, model, progress)
+        sample = str(self.samples[event.index])
+        yield from self.colorize_photos([sample], strength, render_factor, model, restore, progress)
 
     def select_result(self, results: list[Colorized], event: gr.SelectData) -> tuple:
         "Show a result: its number, slider, buttons, rating form."

@@ -30,6 +30,7 @@ def serve(
     host: str,
     port: int,
     weights: Sequence[str],
+    restorer: str,
     feedback: Path,
     max_megabytes: int,
     max_pixels: int,
@@ -67,7 +68,14 @@ def serve(
         os.environ["GRADIO_TEMP_DIR"] = str(cache)
         names = [*weights, *(model.name for model in shipped())]
         service = Service(
-            names, cache, max_pixels, device, precision, max_pages=max_photos, max_megabytes=max_megabytes
+            names,
+            cache,
+            max_pixels,
+            device,
+            precision,
+            max_pages=max_photos,
+            max_megabytes=max_megabytes,
+            restorer=restorer,
         )
         hints = HintService(service)
         videos = VideoService(service, folder / "videos", Limits(max_video_minutes, max_video_megabytes))

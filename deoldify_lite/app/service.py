@@ -7,6 +7,7 @@ import errno
 import logging
 import re
 import secrets
+import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ from ..colorize.matching import BadReference
 from ..colorize.pages import colorize_pages, has_pages
 from ..errors import DeoldifyError
 from ..files import atomic_path, sha256
-from ..modeling.weights import find_weights
+from ..modeling.weights import BadWeights, find_weights
 from ..photo import (
     BadPhoto,
     ColorPixels,
@@ -36,11 +37,13 @@ from ..photo import (
     to_8bit,
 )
 from ..photo.reading import TINTED_NOTE
+from ..restore.restorer import Restorer
 
 STRENGTHS = (0.0, 3.0)
 RENDER_FACTORS = (2, 64)
 PREVIEW = 1600  # longest side of the images in the slider; the download has the photo's own size
 NO_PAGES = "a file of several pages, and colours can be corrected in files of one picture only"
+RESTORER = "restore"  # the name of the restorer that ships, in versions where one does
 GONE = "not here any more; please send it again"
 log = logging.getLogger(__name__)
 
@@ -51,11 +54,12 @@ class Refused(DeoldifyError, ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    "How a photo is colorized. `render_factor` None: the model's default."
+    "How a photo is colorized. `render_factor` None: the model's default. `restore`: whether it is restored first."
 
     model: str
     strength: float = 1.0
     render_factor: int | None = None
+    restore: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,10 @@ class Service:
         folder: where results are written, each into a folder of its own with a name that cannot be guessed.
         max_pixels, max_megabytes: larger photos are refused before they are decoded.
         max_pages: files with more pages are refused.
+        restorer: the weights that photos are restored with, as `Restorer` takes them.
 
     Raises:
-        BadWeights, DeviceUnavailable: as `Colorizer` does.
+        BadWeights, DeviceUnavailable: as `Colorizer` and `Restorer` do.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Service:
         precision: str = "auto",
         max_pages: int | None = None,
         max_megabytes: int = 50,
+        restorer: str | Path = RESTORER,
     ):
         self.folder = folder
         self.max_megabytes = max_megabytes
@@ -121,6 +127,20 @@ class Service:
             self.weights[model] = name
             self._hashes[model] = sha256(find_weights(name))[:12]
         self.models = list(self._colorizers)
+        self._restorer = None
+        self._load_restorer = partial(Restorer, restorer, device, precision)
+        self._loading = threading.Lock()
+        self.restores = _there_is(restorer)
+        if restorer != RESTORER:  # whoever has given one is told at the start whether it can be used
+            self.restorer  # noqa: B018
+
+    @property
+    def restorer(self) -> Restorer:
+        "What restores photos, loaded when it is first needed. Only where `restores` is true."
+        with self._loading:
+            if self._restorer is None:
+                self._restorer = self._load_restorer()
+            return self._restorer
 
     def default_render_factor(self, model: str) -> int:
         """The default of a model.
@@ -149,7 +169,13 @@ class Service:
         check_settings(settings)
         colorizer = self.colorizer(settings.model)
         factor = colorizer.valid_render_factor(settings.render_factor)
-        colorize = partial(colorizer.colorize_photo, strength=settings.strength, render_factor=factor, hints=hints)
+
+        def colorize(photo: Photo, *, for_jpeg: bool) -> ColorPixels:
+            photo = self.restore_first(photo, settings)
+            return colorizer.colorize_photo(
+                photo, settings.strength, render_factor=factor, for_jpeg=for_jpeg, hints=hints
+            )
+
         result = self.folder / secrets.token_hex(16) / output_name(file.name)
         try:
             self.check_megabytes(file)
@@ -162,7 +188,7 @@ class Service:
                 pixels = colorize(photo, for_jpeg=takes_ycbcr(result))
                 save_photo(pixels, photo, result)
                 notes = photo.notes
-            before, after = self._previews(file, photo, pixels, result.parent / "previews")
+            before, after = self.previews(file, photo, pixels, result.parent / "previews")
         except Exception as error:
             raise Refused(sentence_of(error)) from error
         return Colorized(
@@ -175,6 +201,18 @@ class Service:
             photo.size,
             tuple(notes),
         )
+
+    def restore_first(self, photo: Photo, settings: Settings) -> Photo:
+        """The photo, restored if the settings say so.
+
+        Raises:
+            Refused: there is no restorer here.
+        """
+        if not settings.restore:
+            return photo
+        if not self.restores:
+            raise Refused("photos cannot be restored here")
+        return self.restorer.restore_photo(photo)
 
     def check_megabytes(self, file: Path) -> None:
         """Whether a file is as small as this page wants it.
@@ -198,17 +236,21 @@ class Service:
         done = colorize_pages(job, colorize, self.max_pixels, max_pages=self.max_pages, on_page=show)
         return *shown, [f"{done.pages} pages, of which the first is shown", *filter(None, [done.error]), *done.notes]
 
-    def _previews(self, file: Path, photo: Photo, pixels: ColorPixels, folder: Path) -> tuple[Path, Path]:
+    def previews(self, file: Path, photo: Photo, pixels: ColorPixels, folder: Path) -> tuple[Path, Path]:
         "JPEGs for the screen: the original and the result."
-        original = photo.gray()
-        if TINTED_NOTE in photo.notes:  # a sepia original is shown in sepia
-            with suppress(BadPhoto):  # where the first page is not the one that is shown
-                original = open_photo(file, self.max_pixels, keep_source=True).source or original
         colors = pixels if isinstance(pixels, Image.Image) else Image.fromarray(to_8bit(pixels))
         folder.mkdir()
-        for name, image in (("before.jpg", original), ("after.jpg", colors)):
-            _for_screen(image.convert("RGB"), photo).save(folder / name, "JPEG", quality=90)
+        self.for_screen(file, photo).save(folder / "before.jpg", "JPEG", quality=90)
+        _for_screen(colors, photo).save(folder / "after.jpg", "JPEG", quality=90)
         return folder / "before.jpg", folder / "after.jpg"
+
+    def for_screen(self, file: Path, photo: Photo) -> Image.Image:
+        "A file's photo at a size for the screen (mode RGB), on white where it is transparent; sepia in sepia."
+        original = photo.gray()
+        if TINTED_NOTE in photo.notes:
+            with suppress(BadPhoto):  # where the first page is not the one that is shown
+                original = open_photo(file, self.max_pixels, keep_source=True).source or original
+        return _for_screen(original, photo)
 
     def make_archive(self, results: Sequence[Colorized]) -> Path:
         "A ZIP with all results under their own names; a name that is taken gets a number."
@@ -223,6 +265,21 @@ class Service:
                 taken.add(name.lower())
                 archive.write(item.result, name)
         return path
+
+
+def _there_is(restorer: str | Path) -> bool:
+    """Whether photos can be restored: the one place that knows what it means if no restorer ships.
+
+    Raises:
+        BadWeights: another one was asked for, and is not there.
+    """
+    try:
+        find_weights(restorer)
+    except BadWeights:
+        if restorer != RESTORER:
+            raise
+        return False
+    return True
 
 
 def check_settings(settings: Settings) -> None:
@@ -240,15 +297,19 @@ def check_settings(settings: Settings) -> None:
 
 
 def _for_screen(image: Image.Image, photo: Photo) -> Image.Image:
-    "The image at a size for the screen, on white where the photo is transparent."
+    "The image at a size for the screen (mode RGB), on white where the photo is transparent."
+    image = image.convert("RGB")
     if photo.alpha is not None:
         image = Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(to_8bit(photo.alpha)))
     image.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=3)
     return image
 
 
-def sentence_of(error: Exception, what: str = "photo") -> str:
-    "What went wrong with a photo, or with `what`, in a sentence for the visitor; an error of ours goes to the log."
+def sentence_of(error: Exception, what: str = "photo", done: str = "colorized") -> str:
+    """What went wrong when a photo, or `what`, was to be colorized, or `done`, in a sentence for the visitor.
+
+    An error of ours goes to the log.
+    """
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error.__cause__, FileNotFoundError):
@@ -265,5 +326,5 @@ def sentence_of(error: Exception, what: str = "photo") -> str:
         error = error.__cause__
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the server's disk is full; please try again later"
-    log.error("a %s could not be colorized", what, exc_info=error)
-    return "could not be colorized, which is our fault, not yours; it has been noted in the server's log"
+    log.error("a %s could not be %s", what, done, exc_info=error)
+    return f"could not be {done}, which is our fault, not yours; it has been noted in the server's log"

@@ -51,7 +51,10 @@ CSS = """
 #samples .grid-wrap, #gallery .grid-wrap { height: auto; min-height: 0; max-height: none; }
 #samples .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 #gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(130px, 30%), 1fr)); }
-@media (max-width: 640px) { .gradio-container .main { padding: 8px 16px !important; } }
+@media (max-width: 640px) {
+    .gradio-container .main { padding: 8px 16px !important; }
+    .tab-container button { padding-inline: .45rem !important; }
+}
 #samples .thumbnail-item, #gallery .thumbnail-item { cursor: pointer; }
 #video-status progress { appearance: none; width: 100%; height: .6rem; border: 0; border-radius: .3rem; }
 #video-status progress, #video-status ::-webkit-progress-bar { background: var(--border-color-primary); }
@@ -63,7 +66,7 @@ CSS = """
 #hints-picture img { cursor: crosshair; }
 #hints-picture .image-container img, #like-picture .image-container img { max-height: 62vh; object-fit: contain; }
 #hints-picture .icon-button-wrapper, #like-picture .icon-button-wrapper { display: none; }
-#hints-colors, #corrected-file { display: none; }
+#hints-colors, .file-made { display: none; }
 #swatches .wrap, #hints-list .wrap { gap: .3rem; }
 #swatches label, #hints-list label { gap: .35rem; padding: .25rem .5rem; font-size: .85rem; align-items: center; }
 #swatches label::before, #hints-list label::before {

@@ -14,6 +14,9 @@ def app(
     weights: Annotated[
         list[str] | None, typer.Option(help="A generator to offer before those that ship; may be given again.")
     ] = None,
+    restorer: Annotated[
+        str, typer.Option(help="What restores photos: restore, or a .safetensors of `nogan --preset restore`.")
+    ] = "restore",
     feedback: Annotated[Path, typer.Option(help="Folder for what people think of the results.")] = Path("feedback"),
     max_megabytes: Annotated[int, typer.Option(min=1, help="Larger photos are refused.")] = 50,
     max_pixels: MaxPixels = 60_000_000,
@@ -36,6 +39,7 @@ def app(
         host=host,
         port=port,
         weights=weights or [],
+        restorer=restorer,
         feedback=feedback,
         max_megabytes=max_megabytes,
         max_pixels=max_pixels,

@@ -182,23 +182,17 @@ class RestorationEngine:
         self, photo: Photo, prediction: Restoration, strength: float = 1.0, for_jpeg: bool = False
     ) -> ColorPixels:
         "The restored photo: RGB (H, W, 3) in its own depth, all channels equal; `for_jpeg` an image (mode L)."
-        luma = self.restored(photo, prediction, strength).luma
-        if for_jpeg and luma.dtype == np.uint8:
-            return Image.fromarray(luma)
-        return np.repeat(luma[..., None], 3, 2)
+        return gray_pixels(self.restored(photo, prediction, strength), for_jpeg)
 
-    def restored(self, photo: Photo, prediction: Restoration, strength: float = 1.0) -> Photo:
+    def restored(
+        self, photo: Photo, prediction: Restoration, strength: float = 1.0, *, tone: bool | None = None
+    ) -> Photo:
         """The photo with its damage filled in and its tone corrected; `strength` from 0 to 1 is how much of both.
 
-        Pixels outside of the mask change by the curve of tone alone.
+        Pixels outside of the mask change by the curve of tone alone. `tone`: whether by that; None as this engine does.
         """
-        luma = photo.luma.copy()
-        for inside, _ in tiles(luma.shape):
-            covered = prediction.mask[inside] > 0
-            alpha = prediction.mask[inside][covered].astype(np.float32) / 255 * strength
-            old, new = luma[inside][covered].astype(np.float32), prediction.fill[inside][covered].astype(np.float32)
-            luma[inside][covered] = np.rint(old + (new - old) * alpha)
-        if self.tone:
+        luma = fill_in(photo.luma, prediction, strength)
+        if self.tone if tone is None else tone:
             luma = apply_curve(luma, tone_curve(*tone_points(luma), strength))
         damaged = float((prediction.mask > 0).mean())
         photo.notes.append(f"{damaged:.2%} of its pixels were filled in")
@@ -213,6 +207,24 @@ class RestorationEngine:
         if self.save_mask:
             with atomic_path(mask_path(output)) as temporary:
                 Image.fromarray(prediction.mask).save(temporary, "PNG")
+
+
+def fill_in(luma: np.ndarray, prediction: Restoration, strength: float = 1.0) -> np.ndarray:
+    "A copy of luma (H, W) in which what lies under the mask is filled in; `strength` from 0 to 1 is how much of it."
+    luma = luma.copy()
+    for inside, _ in tiles(luma.shape):
+        covered = prediction.mask[inside] > 0
+        alpha = prediction.mask[inside][covered].astype(np.float32) / 255 * strength
+        old, new = luma[inside][covered].astype(np.float32), prediction.fill[inside][covered].astype(np.float32)
+        luma[inside][covered] = np.rint(old + (new - old) * alpha)
+    return luma
+
+
+def gray_pixels(photo: Photo, for_jpeg: bool = False) -> ColorPixels:
+    "RGB (H, W, 3) of a photo's luma, in its own depth, all channels equal; `for_jpeg` an image (mode L) if 8 bit."
+    if for_jpeg and photo.luma.dtype == np.uint8:
+        return Image.fromarray(photo.luma)
+    return np.repeat(photo.luma[..., None], 3, 2)
 
 
 def mask_path(output: Path) -> Path:

@@ -104,7 +104,9 @@ def start(weights, tmp_path_factory) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
-def server(start) -> Server:
-    "The page that most tests share."
+def server(start, restorer_weights) -> Server:
+    "The page that most tests share. Its restorer is tiny."
     photos = ("--max-megabytes", "2", "--max-pixels", "2000000", "--max-photos", "4", "--max-waiting", "25")
-    return start(*photos, "--max-video-megabytes", "2", "--max-video-minutes", "0.2")
+    return start(
+        *photos, "--restorer", str(restorer_weights), "--max-video-megabytes", "2", "--max-video-minutes", "0.2"
+    )

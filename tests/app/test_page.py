@@ -17,6 +17,7 @@ from PIL import Image
 
 from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
+from deoldify_lite.restore.restorer import Restorer
 from deoldify_lite.samples import sample_photos
 from helpers.browser import DESKTOP, PHONE, WAIT, expect, new_pages
 from helpers.clips import decode, pan, payloads, planes, write_clip
@@ -427,6 +428,153 @@ def test_on_a_phone(visit, grandmother, tmp_path, width):
         expect(page.locator(selector)).to_be_visible()
         box = page.locator(selector).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+# Restoring.
+
+
+def open_damage(page, photo: Path) -> None:
+    page.get_by_role("tab", name="Restore").click()
+    page.set_input_files("#restore-photo input[type=file]", photo)
+    page.wait_for_function("document.querySelector('#restore-editor canvas')?.width == 512")
+
+
+def opacity(page) -> np.ndarray:
+    "Of the overlay: its pixels (H, W), from 0 to 255."
+    data = page.evaluate(
+        """() => {
+            const {width, height} = document.querySelector("#restore-editor canvas")
+            const context = document.querySelector("#restore-editor canvas").getContext("2d")
+            return [width, height, [...context.getImageData(0, 0, width, height).data].filter((_, i) => i % 4 == 3)]
+        }"""
+    )
+    return np.array(data[2]).reshape(data[1], data[0])
+
+
+def paint(page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    "A stroke with the mouse between two places of the photo: fractions of width and height."
+    canvas = page.locator("#restore-editor canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    (x, y), (to_x, to_y) = ((box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in (start, end))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(to_x, to_y, steps=4)
+    page.mouse.up()
+
+
+def luma(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L"), int)
+
+
+@pytest.fixture
+def fine_grandmother(grandmother, tmp_path) -> Path:
+    "Without losses, so that pixels can be compared; still described."
+    with Image.open(grandmother) as image:
+        image.save(tmp_path / "grandmother.png", exif=image.getexif())
+    return tmp_path / "grandmother.png"
+
+
+def test_damage_is_painted_on_and_erased_and_filled_in(visit, restorer_weights, fine_grandmother, tmp_path):
+    page = visit()
+    open_damage(page, fine_grandmother)
+    page.wait_for_function("document.querySelector('#restore-editor img').complete")
+    found = opacity(page)
+    assert 0 < (found > 0).mean() < 1, "the overlay shows what was found"
+    paint(page, (0.3, 0.2), (0.7, 0.2))
+    page.check("#restore-editor .erase")
+    paint(page, (0.3, 0.8), (0.7, 0.8))
+    now = opacity(page)
+    painted, erased = (now > 0) & (found == 0), (now == 0) & (found > 0)
+    assert painted[110:130, 160:350].any() and not painted[200:].any()
+    assert erased[475:485, 160:350].any() and not erased[:400].any()
+    page.screenshot(path=tmp_path / "desktop.png", full_page=True)
+    (tmp_path / "out").mkdir()
+    mask = luma(download(page, "#restore-mask", tmp_path / "out"))
+    assert (mask[painted & (now == 255)] == 255).all() and (mask[erased] == 0).all()
+
+    page.uncheck("#restore-tone input")
+    page.click("#restore-go")
+    result = download(page, "#restore-download", tmp_path / "out")
+    Restorer(restorer_weights, "cpu", tone=False).restore_file(fine_grandmother, tmp_path / "plain.png")
+    made, original, plain = map(luma, (result, fine_grandmother, tmp_path / "plain.png"))
+    assert result.name == "grandmother.png" and made.shape == (600, 512)
+    assert (made != original)[painted & (now == 255)].mean() > 0.5, "what was painted has changed"
+    assert np.array_equal(made[erased], original[erased]), "what was erased has not"
+    assert np.array_equal(made[200:440], plain[200:440]), "nor anything far from both strokes"
+    with Image.open(result) as image:
+        assert image.getexif()[0x010E] == "my grandmother"
+    page.screenshot(path=tmp_path / "filled-in.png", full_page=True)
+
+
+def test_damage_by_keyboard_and_undo(visit, grandmother, tmp_path):
+    page = visit()
+    (tmp_path / "letter.jpg").write_text("Dear grandmother")
+    page.get_by_role("tab", name="Restore").click()
+    page.set_input_files("#restore-photo input[type=file]", tmp_path / "letter.jpg")
+    expect(page.locator("#restore-message")).to_have_text(
+        "letter.jpg: not a photo, or in a format that is not supported"
+    )
+    page.locator("#restore-photo button[aria-label='Clear']").click()
+    open_damage(page, grandmother)
+    found = opacity(page)
+    page.locator("#restore-editor .paint").focus()
+    page.keyboard.press("ArrowRight")
+    page.locator("#restore-editor canvas").focus()
+    for key in ("Space", *["Shift+ArrowRight"] * 2, "Space", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    erased = (opacity(page) == 0) & (found > 0)
+    assert erased[300, 260:290].any() and not erased[340:].any()
+    page.keyboard.press("Control+z")
+    assert np.array_equal(opacity(page), found)
+
+
+def test_damage_on_a_phone(visit, grandmother, tmp_path):
+    page = visit(PHONE, is_mobile=True, has_touch=True)
+    open_damage(page, grandmother)
+    found = opacity(page)
+    page.locator("#restore-editor .erase").tap()
+    page.locator("#restore-editor canvas").tap()  # in its middle
+    assert (opacity(page)[295:305, 250:262] == 0).all()
+    page.locator("#restore-editor .reset").tap()
+    assert np.array_equal(opacity(page), found)
+    page.check("#restore-colorize input")
+    page.tap("#restore-go")
+    page.wait_for_selector("#restore-download:visible")
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "nothing sticks out"
+    assert page.locator("#restore-editor").bounding_box()["width"] <= PHONE["width"]
+    after = page.context.request.get(page.locator("#restore-slider img").nth(1).get_attribute("src")).body()
+    assert chroma(np.asarray(Image.open(io.BytesIO(after)), float)) > 0.3
+
+
+def test_photos_are_restored_before_they_get_color(visit, grandmother, tmp_path):
+    page = visit()
+    colorize(page, grandmother)
+    plain = shown(page, 1, "grandmother.jpg")
+    page.check("#restore-first input")
+    page.click("#go")
+    expect(page.locator("#message")).to_contain_text("of its pixels were filled in")
+    restored = shown(page, 1, "grandmother.jpg")
+    assert chroma(restored) > 0.3 and np.abs(restored - plain).mean() > 5
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_without_a_restorer_there_is_no_sign_of_it(weights, tmp_path, restores):
+    from deoldify_lite.app.hints import HintService
+    from deoldify_lite.app.page import build_page
+    from deoldify_lite.app.service import Service
+    from deoldify_lite.app.videos import Limits, VideoService
+
+    service = Service([str(weights)], tmp_path, 2_000_000, "cpu", "float32")
+    service.restores = restores
+    videos = VideoService(service, tmp_path / "videos", Limits(1, 1))
+    page = build_page(service, HintService(service), videos, tmp_path, [], 4).get_config_file()
+    videos.close()
+    parts = {part["props"].get("elem_id"): part["props"] for part in page["components"]}
+    assert ("restore-tab" in parts) == restores and parts["restore-first"]["visible"] == restores
+    assert "hints-tab" in parts
 
 
 # Videos.
