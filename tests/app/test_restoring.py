@@ -160,6 +160,16 @@ def test_what_is_painted_is_filled_in_without_a_look_at_it(restoring, draw, tmp_
     assert np.array_equal(pixels(restoring.fill_in(damage, marks, tone=False).result), first)
 
 
+def test_found_damage_is_filled_in_before_the_network_sees_what_is_beside_a_stroke(restoring, photo, draw, monkeypatch):
+    damage = restoring.find(photo)
+    plain = restoring.fill_in(damage, tone=False).result
+    engine, find, seen = restoring.service.restorer.engine, restoring.service.restorer.engine.find, []
+    monkeypatch.setattr(engine, "find", lambda luma, mask: (seen.append((luma, mask)), find(luma, mask))[1])
+    restoring.fill_in(damage, draw(damage, painted=BOX), tone=False)
+    ((luma, mask),) = seen
+    assert np.array_equal(luma, pixels(plain)) and np.array_equal(mask == 255, inside((150, 120), BOX))
+
+
 def test_what_is_erased_stays_as_it_was(restoring, photo, draw):
     damage = restoring.find(photo)
     marks = draw(damage, erased=BOX)
