@@ -24,7 +24,7 @@ def test_any_size(network, size):
 
 
 def test_size_and_cost():
-    """At most 8 million parameters; 12 megapixels take 0.25 tera-multiplications. What is coarser than used is left out."""
+    """12 megapixels take 0.25 tera-multiplications; what of the encoder is not used is left out."""
     from torch.utils.flop_counter import FlopCounterMode
 
     network = RestorerUnet()
