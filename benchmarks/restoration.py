@@ -11,6 +11,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -39,6 +40,8 @@ from .photos import QUALITY, sized
 RADIUS = 3  # of cv2.inpaint, in pixels
 NEAR = 2  # pixels around damage in which a mask does no harm: it covers soft edges on purpose
 CLEAN = 0.002  # the part of a clean photo that may be masked
+SHOWN = (("scratches", "dust"), ("folds", "hairs"), ("cracks", "dust"))  # on the photos of `before_and_after`
+SHOWN_SIDE, SHOWN_HEIGHT = 480, 300  # pixels: their short side, and how high they are in the sheet
 
 
 @dataclass
@@ -187,6 +190,21 @@ def examples(photos: Sequence[np.ndarray], scale: float, strengths: Sequence[flo
     return sheet(rows, photos[0].shape[0])
 
 
+def before_and_after(photos: dict[str, np.ndarray], engine: RestorationEngine, scale: float) -> Image.Image:
+    "A sheet of photos with made damage: damaged, the mask that was found, restored, and without damage."
+    engine.tone = False
+    rows = {}
+    for (name, clean), kinds in zip(photos.items(), cycle(SHOWN)):
+        damaged, draw = clean.astype(np.float32) / 255, np.random.default_rng([*name.encode()])
+        for kind in kinds:
+            damaged, _ = add_kind(damaged, kind, draw, scale, fmean(HELD_OUT_STRENGTHS))
+        luma = np.rint(damaged * 255).astype(np.uint8)
+        found = engine.find(luma)
+        pictures = (luma, found.mask, engine.restored(Photo(luma), found).luma, clean)
+        rows[f"{name}: {', '.join(kinds)}"] = [Image.fromarray(picture) for picture in pictures]
+    return sheet(rows, SHOWN_HEIGHT)
+
+
 def table(scores: Sequence[Scores]) -> str:
     "The scores in Markdown."
     lines = [
@@ -204,6 +222,9 @@ def main(
     weights: Annotated[str, typer.Option(help="restore, or a file.")] = "restore",
     out: Annotated[Path | None, typer.Option(help="Write the figures there as JSON.")] = None,
     sheet_file: Annotated[Path | None, typer.Option("--sheet", help="Only draw examples of made damage there.")] = None,
+    shown: Annotated[
+        Path | None, typer.Option("--shown", help="Only draw sample photos before and after there.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many photos.")] = 100,
     size: Annotated[int, typer.Option(min=32, help="Their short side, in pixels.")] = 224,
     scale: Annotated[float, typer.Option(min=0.1, help="What the damage's widths are multiplied by.")] = 1.4,
@@ -223,6 +244,11 @@ def main(
         typer.echo(json.dumps(time_one(Restorer(weights, device, precision, threshold=threshold), megapixels)))
         return
     engine = RestorationEngine(weights, device, precision, threshold=threshold)
+    if shown:
+        samples = {p.stem: np.asarray(read_rgb(p, SHOWN_SIDE).convert("L")) for p in sample_photos().values()}
+        with atomic_path(shown) as temporary:
+            before_and_after(samples, engine, scale).save(temporary, "JPEG", quality=QUALITY)
+        return
     pictures = read_photos(photos or [], count, size)
     clean = measure_clean(pictures, engine)
     typer.echo(f"threshold {engine.threshold:g}; of {clean['photos']} clean photos: {clean}", err=True)

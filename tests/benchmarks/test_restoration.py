@@ -58,3 +58,10 @@ def test_the_sheet(tmp_path):
     done = CliRunner().invoke(single(main), ["--sheet", str(tmp_path / "sheet.png")])
     assert done.exit_code == 0, done.output
     assert Image.open(tmp_path / "sheet.png").width > 1000
+
+
+def test_before_and_after(restorer_weights, tmp_path):
+    options = ["--shown", str(tmp_path / "shown.jpg"), "--weights", str(restorer_weights), "--device", "cpu"]
+    done = CliRunner().invoke(single(main), options)
+    assert done.exit_code == 0, done.output
+    assert Image.open(tmp_path / "shown.jpg").width > 1000
