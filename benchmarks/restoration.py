@@ -223,7 +223,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Write the figures there as JSON.")] = None,
     sheet_file: Annotated[Path | None, typer.Option("--sheet", help="Only draw examples of made damage there.")] = None,
     shown: Annotated[
-        Path | None, typer.Option("--shown", help="Only draw sample photos before and after there.")
+        Path | None, typer.Option(help="Only draw sample photos before and after there.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many photos.")] = 100,
     size: Annotated[int, typer.Option(min=32, help="Their short side, in pixels.")] = 224,

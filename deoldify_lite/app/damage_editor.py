@@ -26,8 +26,8 @@ HTML = """
 </div>
 <div class="sheet"><div class="stack">
     <img alt="The photo">
-    <canvas tabindex="0" role="application" aria-label="Damage, in red. Arrow keys move the brush, with Shift farther; the space
-        bar sets it down and lifts it; Ctrl+Z takes a stroke back."></canvas>
+    <canvas tabindex="0" role="application" aria-label="Damage, in red. Arrow keys move the brush, with Shift
+        farther; the space bar sets it down and lifts it; Ctrl+Z takes a stroke back."></canvas>
     <span class="brush"></span>
 </div></div>
 """
