@@ -222,9 +222,7 @@ def main(
     weights: Annotated[str, typer.Option(help="restore, or a file.")] = "restore",
     out: Annotated[Path | None, typer.Option(help="Write the figures there as JSON.")] = None,
     sheet_file: Annotated[Path | None, typer.Option("--sheet", help="Only draw examples of made damage there.")] = None,
-    shown: Annotated[
-        Path | None, typer.Option(help="Only draw sample photos before and after there.")
-    ] = None,
+    shown: Annotated[Path | None, typer.Option(help="Only draw sample photos before and after there.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many photos.")] = 100,
     size: Annotated[int, typer.Option(min=32, help="Their short side, in pixels.")] = 224,
     scale: Annotated[float, typer.Option(min=0.1, help="What the damage's widths are multiplied by.")] = 1.4,
