@@ -102,13 +102,13 @@ RESTORERS = {
         Model(
             name="restore",
             architecture="restorer",
-            encoder=None,
+            encoder="tf_efficientnet_lite0",
             file="restore.safetensors",
-            sha256=None,  # none ships yet
+            sha256="a6874bf4785963a4c73e611db9e6eced74eaaa3c0909981b892766b56d60e105",
             render_factor=0,
-            trained_on="whatever photos it is trained on: nogan --preset restore",
+            trained_on="46,000 photos of public research sets with made damage, crops of 128 pixels",
             licence="MIT",
-            card="docs/restore.md",
+            card="docs/model_card_restore.md",
         ),
     )
 }

@@ -202,7 +202,7 @@ def _presets() -> dict[str, Schedule]:
                 ema=0.97,
                 save_every=40,
             ),
-            postprocess=Postprocess(clean_masked=0.001),
+            postprocess=Postprocess(clean_masked=0.002),
             balance=0.5,
         ),
         # Of a finished generator, which stays as it is; its branch for hints alone is trained.

@@ -30,16 +30,18 @@ ROOT = Path(__file__).parents[1]
 
 def test_lite_is_the_default_and_all_files_in_the_package_are_known():
     assert next(iter(MODELS)) == shipped()[0].name == "lite"
-    assert {path for model in shipped() for path in model.files} == set(SHIPPED.glob("*.safetensors"))
+    known = [*shipped(), *RESTORERS.values()]
+    assert {path for model in known for path in model.files} == set(SHIPPED.glob("*.safetensors"))
 
 
-@pytest.mark.parametrize("model", shipped(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [*shipped(), *RESTORERS.values()], ids=lambda model: model.name)
 def test_the_file_is_the_one_that_was_registered(model):
     assert all(sha256(path) == digest for path, digest in model.files.items())
     config, _ = read_safetensors(model.path)
     assert (config["architecture"], config["encoder"]) == (model.architecture, model.encoder)
     assert find_weights(model.name) == model.path
-    assert default_render_factor(model.path, config) == model.render_factor
+    if model.render_factor:
+        assert default_render_factor(model.path, config) == model.render_factor
 
 
 @pytest.mark.parametrize("model", shipped(), ids=lambda model: model.name)
@@ -47,7 +49,7 @@ def test_a_branch_for_hints_belongs_to_its_generator(model):
     assert (load_hint_branch(model.name) is not None) == (model.hints_sha256 is not None)
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [*MODELS.values(), *RESTORERS.values()], ids=lambda model: model.name)
 def test_there_is_a_model_card(model):
     assert model.card.startswith("https://") or f"`{model.name}`" in (ROOT / model.card).read_text()
 

@@ -48,11 +48,6 @@ def find_weights(name_or_path: str | Path) -> Path:
     path = model.path
     if model.ships and not path.is_file():
         raise BadWeights(f"the weights of {name!r} are missing from this package, {path}: give a file instead")
-    if not path.is_file() and name in RESTORERS:
-        raise BadWeights(
-            f"no restorer ships with this version: train one with scripts/nogan.py --preset restore, and put its "
-            f"generator.safetensors at {path} or give it as the weights"
-        )
     if not path.is_file():
         raise BadWeights(
             f"the weights of {name!r} are DeOldify's {path.name}, which has to be fetched by hand: put "

@@ -20,11 +20,11 @@ from ..modeling.weights import default_threshold, load_restorer
 from ..photo import BadPhoto, ColorPixels, Photo
 from .tone import apply_curve, tone_curve, tone_points
 
-TILE = 1536  # side of the part of a photo that one pass of the network gives, in pixels
+TILE = 1024  # side of the part of a photo that one pass of the network gives, in pixels
 LARGE = 1200  # pixels; photos with a longer short side are looked at in half their size first
 SMALLEST = 64  # likewise, where a wide mask is given
 DEEP = 12  # pixels from the edge of a given mask, within which the photo's own pixels tell what to fill in
-MARGIN = 192  # what it sees around it: farther pixels do not change what it gives, by tests/restore/test_engine.py
+MARGIN = 128  # what it sees around it: farther pixels change less than rounding does, by tests/restore/test_engine.py
 
 
 @dataclass
