@@ -1,4 +1,4 @@
-"""A restorer ready to run: a photo in; out, a mask of its damage and what lies under it."""
+"""A restorer ready to run: a photo in; out, a mask of its damage, by the network, and what is filled in there."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,10 @@ from ..device import autocast, pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
 from ..files import atomic_path
 from ..modeling.fold import fold
-from ..modeling.restorer import HOLE, STRIDE, widen
+from ..modeling.restorer import STRIDE, widen
 from ..modeling.weights import default_threshold, load_restorer
 from ..photo import BadPhoto, ColorPixels, Photo
+from .filling import fill_smoothly
 from .tone import apply_curve, tone_curve, tone_points
 
 TILE = 1024  # side of the part of a photo that one pass of the network gives, in pixels
@@ -32,7 +33,7 @@ class Restoration:
     """What a restorer found in a photo.
 
     mask: (H, W), uint8: 0 undamaged, 255 damaged; at the edges of damage between.
-    fill: (H, W), of the photo's type: the luma that lies under the mask. Elsewhere 0.
+    fill: (H, W), of the photo's type: the luma that is filled in under the mask. Elsewhere 0.
     """
 
     mask: np.ndarray
@@ -137,14 +138,13 @@ class RestorationEngine:
                 if given is not None:
                     covered = np.where(_deep(given), np.float32(1), np.float32(0))
                 seen = known + (fill - known) * covered
-            if given is not None:
-                seen = np.where(given & (covered == 0), np.float32(HOLE), seen)
-            with self.lock:
-                alpha, fill = self._tile(torch.from_numpy(np.ascontiguousarray(seen))[None, None])
-            if given is not None:
-                alpha = (given & (covered == 0)).astype(np.float32)
-            # Both fills, one over the other, as one.
-            final = np.where(alpha > 0, np.where(seen == HOLE, fill, seen + (fill - seen) * alpha), seen)
+            alpha = self._opacity(seen) if given is None else (given & (covered == 0)).astype(np.float32)
+            final = seen
+            if alpha.any():
+                fill = fill_smoothly(
+                    *(torch.from_numpy(np.ascontiguousarray(x))[None, None] for x in (seen, alpha > 0))
+                )
+                final = seen + (fill[0, 0].numpy() - seen) * alpha  # both fills, one over the other, as one
             total = 1 - (1 - alpha) * (1 - covered)
             within = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inside, outside))
             total, final, known = total[within], final[within], known[within]
@@ -169,14 +169,14 @@ class RestorationEngine:
         return self.find(smaller, mask)
 
     @torch.inference_mode()
-    def _tile(self, luma: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        "Opacity of the fill and the fill (H, W), float32 in [0, 1], of luma (1, 1, H, W) in [0, 1]."
-        with autocast(self.device, self.precision):
-            logit, fill = self.restorer(luma.to(self.device))
-        if not (torch.isfinite(logit).all() and torch.isfinite(fill).all()):
+    def _opacity(self, luma: np.ndarray) -> np.ndarray:
+        "How much of the fill is seen (H, W), float32 in [0, 1], by what the network finds in luma (H, W) in [0, 1]."
+        x = torch.from_numpy(np.ascontiguousarray(luma))[None, None].to(self.device)
+        with self.lock, autocast(self.device, self.precision):
+            logit, _ = self.restorer(x)
+        if not torch.isfinite(logit).all():
             raise BadPhoto(f"the network's output is not finite in {self.precision}; try --precision float32")
-        alpha = opacity(torch.sigmoid(logit), self.threshold)
-        return alpha[0, 0].cpu().numpy(), fill[0, 0].clamp(0, 1).cpu().numpy()
+        return opacity(torch.sigmoid(logit), self.threshold)[0, 0].cpu().numpy()
 
     def merge(
         self, photo: Photo, prediction: Restoration, strength: float = 1.0, for_jpeg: bool = False

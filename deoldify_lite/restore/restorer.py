@@ -31,9 +31,9 @@ class Restorer:
         from deoldify_lite import Restorer
         Restorer().restore(Image.open("grandmother.jpg")).save("grandmother restored.png")
 
-    The network gives a mask of damage and what lies under it. Pixels change only under the mask; besides, tone changes
-    by one smooth curve for the whole photo. Results are grayscale, for `Colorizer` to go on with. Any size will do: the
-    network sees a photo in tiles, at full resolution. Safe to share between threads.
+    The network gives a mask of damage, which is filled in from around it. Pixels change only under the mask; besides,
+    tone changes by one smooth curve for the whole photo. Results are grayscale, for `Colorizer` to go on with. Any size
+    will do: the network sees a photo in tiles, at full resolution. Safe to share between threads.
 
     Args:
         weights: `restore`, or a path to a `.safetensors` of `nogan --preset restore`.
