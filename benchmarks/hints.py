@@ -39,6 +39,7 @@ from deoldify_lite.files import atomic_path, sha256, write_atomically
 from deoldify_lite.metrics.sets import frechet_distance
 from deoldify_lite.modeling.weights import find_weights
 from deoldify_lite.models import hint_branch_file
+from deoldify_lite.sources import spread
 
 COUNTS = (0, 1, 2, 5, 10, 50, 100)  # of hints
 PATCH = 6  # pixels, as Zhang et al. 2017 reveal
@@ -183,6 +184,10 @@ def draw_figure(ways: dict[str, list[dict[str, float]]], path: Path) -> None:
 def main(
     photos: Annotated[list[Path], typer.Argument(help="Folders, photos or tar archives, in colour.")],
     limit: Annotated[int | None, typer.Option("--photos", min=2, help="Only so many photos, evenly spread.")] = None,
+    variant_limit: Annotated[
+        int | None,
+        typer.Option("--variant-photos", min=2, help="Variants, which take longer, only of so many of them."),
+    ] = None,
     weights: Weights = "lite",
     size: Annotated[int, typer.Option(min=64, help="Side of each photo's center crop in pixels.")] = 256,
     out: Annotated[Path, typer.Option(help="Folder for scores and records.")] = Path("runs/hints"),
@@ -221,7 +226,8 @@ def main(
     }
 
     more = [*common, Measurement("mean_ab", mean_ab), available["vgg16"]]
-    variants = Evaluator(hints.references, size, more, records, place, problems.append)
+    some = [hints.references[i] for i in spread(variant_limit or len(hints.references), len(hints.references))]
+    variants = Evaluator(some, size, more, records, place, problems.append)
     truth = variants.score(ground_truth())
     scored = [variants.score(each) for each in variant_methods(colorizer, about)]
     rows = {row.method.name: variants.key(row.method) for row in (truth, *scored)}
@@ -229,9 +235,11 @@ def main(
     measured = {m.name: [records.read(key, m.key, contents) for key in rows.values()] for m in more}
     variant_scores = score_variants(scored, measured)
 
+    fewer = f" ({len(truth.references)} of them for the variants)" if variant_limit else ""
     described = (
-        f"{len(truth.references)} photos, {size} x {size} pixels, `{weights}` ({about['sha256'][:12]}), render factor "
-        f"{about['render_factor']}, {about['precision'].removeprefix('torch.')}; ± is the standard error."
+        f"{len(hints.references)} photos{fewer}, {size} x {size} pixels, "
+        f"`{weights}` ({about['sha256'][:12]}), render factor {about['render_factor']}, "
+        f"{about['precision'].removeprefix('torch.')}; ± is the standard error."
     )
     figure = "![PSNR and LPIPS by the number of hints](hints.png)"
     tables = "\n\n".join([described, hint_table(hint_rows), figure, variant_table(variant_scores)])
