@@ -33,8 +33,8 @@ OPTIONS = {
     "libsvtav1": {"preset": "8", "svtav1-params": "lp=2"},
     "libvpx-vp9": {"b": "0", "row-mt": "1", "cpu-used": "4", "deadline": "good"},
 }
-# Of one clip encoded 400 times by x264 with AVX-512, on one thread or several, 1 to 4 results differ in a few pixels
-# (its macroblock tree; PyAV 18.1, x264 165). Resumed films must not.
+# With AVX-512 x264's macroblock tree differs now and then: of 400 encodings of one clip, on one thread or several, some
+# have other pixels (x264 165; tests/video/test_containers.py). Films that are resumed must not.
 X264_REPEATABLE = "asm=avx2"
 MOST_THREADS = 16  # that x265 takes
 MOST_REORDERING = 60  # seconds between decoding a frame and showing it
