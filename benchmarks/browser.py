@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 from typer.testing import CliRunner
@@ -45,6 +46,27 @@ def measure_browser(name: str, weights: Path, megapixels: list[float], repeats: 
 
 
 def measure_size(name: str, address: str, photo: Path, megapixels: float, repeats: int) -> list[Result]:
+    with new_page() as page:
+        with peak_memory() as peak:
+            began = time.perf_counter()
+            page.goto(address)
+            page.wait_for_selector("#backend:not(:empty)")
+            loading = time.perf_counter() - began
+            seconds = [colorize(page, photo) for _ in range(repeats + 1)]
+        title = f"browser: {name}, Chromium {page.context.browser.version}, {page.inner_text('#backend')}"
+    about = {"weights": name, "megapixels": megapixels}
+    what = f"{megapixels:g} megapixels, JPEG to JPEG"
+    return [
+        Result(title, "loading the page, nothing cached", "s", [loading], about=about),
+        Result(title, f"{what}, the first", "s", seconds[:1], about=about),
+        Result(title, what, "s", seconds[1:], "target for 12 megapixels: under 4" * (megapixels == 12), about=about),
+        Result(title, f"{what}: memory of the whole browser, peak", "GB", [max(peak) / 1e9], about=about),
+    ]
+
+
+@contextmanager
+def new_page() -> Iterator[Any]:
+    "An empty page in a Chromium without a window, as Playwright drives it."
     from playwright.sync_api import sync_playwright
 
     executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
@@ -54,23 +76,9 @@ def measure_size(name: str, address: str, photo: Path, megapixels: float, repeat
         try:
             page = browser.new_context().new_page()
             page.set_default_timeout(WAIT)
-            with peak_memory() as peak:
-                began = time.perf_counter()
-                page.goto(address)
-                page.wait_for_selector("#backend:not(:empty)")
-                loading = time.perf_counter() - began
-                seconds = [colorize(page, photo) for _ in range(repeats + 1)]
-            title = f"browser: {name}, Chromium {browser.version}, {page.inner_text('#backend')}"
+            yield page
         finally:
             browser.close()
-    about = {"weights": name, "megapixels": megapixels}
-    what = f"{megapixels:g} megapixels, JPEG to JPEG"
-    return [
-        Result(title, "loading the page, nothing cached", "s", [loading], about=about),
-        Result(title, f"{what}, the first", "s", seconds[:1], about=about),
-        Result(title, what, "s", seconds[1:], "target for 12 megapixels: under 4" * (megapixels == 12), about=about),
-        Result(title, f"{what}: memory of the whole browser, peak", "GB", [max(peak) / 1e9], about=about),
-    ]
 
 
 def colorize(page, photo: Path) -> float:

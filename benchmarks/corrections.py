@@ -3,12 +3,18 @@
 Without the browser and Gradio: from a step to the picture's file.
 
     python -m benchmarks.corrections --threads 2
+    python -m benchmarks.corrections --threads 2 --browser     # then from a step in Chromium to the new picture in it
 """
 
+import os
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,10 +27,15 @@ from deoldify_lite.cli.common import Weights, script
 from deoldify_lite.device import tune_allocator
 from deoldify_lite.samples import sample_photos
 
+from .browser import new_page
 from .machine import describe, heading
 from .photos import QUALITY, sized
+from .process import ROOT
+from .results import BenchmarkFailed
 
 COLOR = "#2d5da8"
+PICTURE = "#hints-picture img"
+ARRIVED = f"old => {{ const i = document.querySelector('{PICTURE}'); return i && i.src != old && i.complete; }}"
 
 
 def measure(service: Service, photo: Path, repeats: int) -> dict[str, list[float]]:
@@ -54,6 +65,57 @@ def measure(service: Service, photo: Path, repeats: int) -> dict[str, list[float
     return seconds
 
 
+def measure_in_browser(weights: str, photo: Path, threads: int, repeats: int) -> dict[str, list[float]]:
+    "Seconds from each step until its picture is there, `repeats` times, in Chromium on this machine."
+    seconds: dict[str, list[float]] = {}
+    with served(weights, threads) as address, new_page() as page:
+        page.set_viewport_size({"width": 1280, "height": 900})
+
+        def timed(step: str, act: Callable[[], None]) -> None:
+            old = page.locator(PICTURE).get_attribute("src") if page.locator(PICTURE).count() else ""
+            started = time.perf_counter()
+            act()
+            page.wait_for_function(ARRIVED, arg=old)
+            seconds.setdefault(step, []).append(time.perf_counter() - started)
+
+        def click(x: float, y: float) -> Callable[[], None]:
+            box = page.locator(PICTURE).bounding_box()
+            place = {"x": x * box["width"], "y": y * box["height"]}
+            return lambda: page.locator(PICTURE).click(position=place)
+
+        for number in range(repeats + 1):
+            if number == 1:
+                seconds.clear()  # the first round warmed up
+            page.goto(address)
+            page.get_by_role("tab", name="Correct colours").click()
+            timed("open", lambda: page.set_input_files("#hints-photo input[type=file]", photo))
+            timed("click", click(0.5, 0.5))
+            timed("first hint", page.locator("#swatches label", has_text="Blue").click)
+            timed("click", click(0.25, 0.25))
+            timed("second hint", page.locator("#swatches label", has_text="Blue").click)
+            timed("undo", page.locator("#hints-undo").click)
+    return seconds
+
+
+@contextmanager
+def served(weights: str, threads: int) -> Iterator[str]:
+    "The address of the page, which a process of its own serves."
+    with tempfile.TemporaryDirectory() as folder:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, str(ROOT / "scripts/app.py"), "--weights", weights, "--port", str(port)]
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            if not (address := process.stdout.readline().strip()).startswith("http://"):
+                raise BenchmarkFailed("the page did not start")
+            yield address
+        finally:
+            process.kill()
+            process.wait()
+
+
 def kept_memory(service: Service, photo: Path) -> float:
     "Megabytes that the process grows by with each photo that is being corrected (Linux)."
     hints = HintService(service)
@@ -74,6 +136,7 @@ def main(
     megapixels: Annotated[float, typer.Option(min=0.01, help="Of the photo.")] = 12,
     threads: Annotated[int, typer.Option(min=1, help="For the network.")] = 2,
     repeats: Annotated[int, typer.Option(min=1, help="Of each step.")] = 5,
+    browser: Annotated[bool, typer.Option("--browser", help="In Chromium, too (pip install playwright).")] = False,
 ) -> None:
     "Time each step of correcting the colours of a photo."
     tune_allocator(server=True)
@@ -87,11 +150,13 @@ def main(
         HintService(service).open("warm-up", photo, Settings(service.models[0]))
         megabytes = kept_memory(service, photo)
         seconds = measure(service, photo, repeats)
+        in_browser = measure_in_browser(weights, photo, threads, repeats) if browser else {}
     typer.echo(f"memory    {megabytes:.0f} MB for each photo that is being corrected")
     typer.echo(f"photo     {image.width} x {image.height}, shown at up to {SCREEN} pixels")
     typer.echo(f"each step {repeats} times, seconds: median (from .. to)")
-    for step, values in seconds.items():
-        typer.echo(f"{step:<12} {statistics.median(values):6.2f} ({min(values):.2f} .. {max(values):.2f})")
+    for where, steps in (("", seconds), (", in the browser", in_browser)):
+        for step, values in steps.items():
+            typer.echo(f"{step + where:<28} {statistics.median(values):6.2f} ({min(values):.2f} .. {max(values):.2f})")
 
 
 if __name__ == "__main__":
