@@ -78,17 +78,6 @@ MODELS = {
             card="docs/model_card.md",
             hints_sha256="ae7b7afb63ec070e0d2a4f54d85112843a5a6619b17e089ceef4653b580564bd",
         ),
-        Model(
-            name="resnet34",
-            architecture="lite",
-            encoder="resnet34",
-            file="resnet34.safetensors",
-            sha256="c134c3b3ac50314480cd16b1b3570570bbe587c4f43f6cf381c1122e1d96a133",
-            render_factor=10,
-            trained_on="12,284 photos of public research sets, at up to 96 pixels",
-            licence="MIT",
-            card="docs/model_card_resnet34.md",
-        ),
         Model("deep", "deep", None, "ColorizeArtistic_gen.pth", None, 35, "ImageNet", **DEOLDIFY),
         Model("wide", "wide", None, "ColorizeStable_gen.pth", None, 35, "ImageNet", **DEOLDIFY),
     )
@@ -122,11 +111,9 @@ def shipped() -> list[Model]:
 def usual_render_factor(config: Mapping[str, Any]) -> int:
     """The default render factor of a network whose file records none, from its description.
 
-    That of the model with its architecture and encoder, else with its architecture, else of `lite`. Networks of the
-    pix2pix family see photos at the size that they were trained on.
+    That of the model with its architecture, else of `lite`. Networks of the pix2pix family see photos at the size that
+    they were trained on.
     """
     if config["architecture"] == "pix2pix":
         return max(2, config["size"] // 16)
-    alike = [model for model in MODELS.values() if model.architecture == config["architecture"]] or [MODELS["lite"]]
-    same = [model for model in alike if model.encoder == config.get("encoder")]
-    return (same or alike)[0].render_factor
+    return MODELS.get(config["architecture"], MODELS["lite"]).render_factor

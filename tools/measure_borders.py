@@ -1,6 +1,6 @@
 """What a generator predicts at the border of a photo and nowhere else, and by how much its deep features are off.
 
-    python tools/measure_borders.py lite resnet34 out/final.safetensors --photos photos-valid.tar --limit 100
+    python tools/measure_borders.py lite out/final.safetensors --photos photos-valid.tar --limit 100
 
 Prints for each of the weights, at 256 px in float32, chroma in 8-bit levels:
 - flat: photos of one gray have nothing to color, so their chroma should be the same everywhere. The largest

@@ -43,7 +43,7 @@ class Colorizer:
     reduced. Safe to share between threads.
 
     Args:
-        weights: `lite`, `resnet34`, or a path to a `.safetensors` of this package or a `.pth` of DeOldify.
+        weights: `lite`, or a path to a `.safetensors` of this package or a `.pth` of DeOldify.
         device: `auto` uses a GPU if there is one.
         precision: `auto` uses bfloat16 where it is faster.
         render_factor: the default of the calls below. The network sees as many pixels as a square with sides of 16

@@ -59,7 +59,7 @@ def find_weights(name_or_path: str | Path) -> Path:
 def load_generator(name_or_path: str | Path = "lite", device: str | torch.device = "cpu") -> nn.Module:
     """A generator with its weights, in eval mode, on `device`.
 
-    Takes the name of shipped weights (`lite`, `resnet34`), `deep` or `wide` (DeOldify's files), or a path to a
+    Takes the name of shipped weights (`lite`), `deep` or `wide` (DeOldify's files), or a path to a
     `.safetensors` made by this package or a `.pth` published by DeOldify. The network takes normalised NCHW floats
     (ImageNet statistics), any height and width, and gives raw output in (-3, 3) of the same shape. Spectral norm is
     folded in.

@@ -222,7 +222,6 @@ def test_the_render_factor_is_that_of_the_call_or_else_of_the_colorizer(colorize
 
 def test_without_a_render_factor_the_best_for_such_a_generator(weights):
     assert Colorizer(weights, "cpu").render_factor == MODELS["lite"].render_factor
-    assert Colorizer("resnet34", "cpu").render_factor == 10, "as its model card has it"
 
 
 @pytest.mark.parametrize(
