@@ -1,4 +1,4 @@
-"""Files: written so that a crash never leaves half of one, found in folders, hashed."""
+"""Files: written so that a crash never leaves half of one, found in folders, hashed; folders that one process has."""
 
 import contextlib
 import hashlib
@@ -7,7 +7,9 @@ import tempfile
 from collections import deque
 from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
+
+from .errors import DeoldifyError
 
 try:
     import fcntl
@@ -112,6 +114,31 @@ def sha256(path: Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
+
+
+class FolderInUse(DeoldifyError):
+    "Another process works in a folder that only one may work in."
+
+
+def lock_folder(folder: Path) -> TextIO:
+    """Have a folder, made if need be, for this process alone until what is returned is closed, or the process dies.
+
+    Where the disk knows no locks, two may have it.
+
+    Raises:
+        FolderInUse: another process, here or on another machine, has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("a")
+    if fcntl is not None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise FolderInUse(f"another process works in {folder}; wait for it, or end it first") from error
+        except OSError:  # a disk without locks
+            pass
+    return lock
 
 
 # A temporary file is locked by its writer for as long as it is written. The system frees the locks of a process that

@@ -15,7 +15,9 @@ from deoldify_lite import files
 from deoldify_lite.files import (
     TEMPORARY,
     UMASK,
+    FolderInUse,
     atomic_path,
+    lock_folder,
     remove_leftovers,
     sha256,
     walk,
@@ -180,6 +182,21 @@ def test_a_file_that_is_taken_before_it_is_locked(tmp_path, monkeypatch):
     monkeypatch.setattr(files.fcntl, "flock", late)
     write_atomically(tmp_path / "a", "new")
     assert len(taken) == 1 and (tmp_path / "a").read_text() == "new"
+
+
+@needs_locks
+def test_a_folder_is_for_one_process_until_that_ends(tmp_path):
+    code = "import sys; from pathlib import Path; from deoldify_lite.files import lock_folder\n"
+    code += "lock = lock_folder(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(FolderInUse, match=r"another process works in .*run"):
+            lock_folder(tmp_path / "run")
+        other.kill()
+    with lock_folder(tmp_path / "run"), pytest.raises(FolderInUse):
+        lock_folder(tmp_path / "run")
+    lock_folder(tmp_path / "run").close()
 
 
 @pytest.mark.parametrize("kind", ["disk", "system"])

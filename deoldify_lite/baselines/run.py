@@ -67,10 +67,11 @@ def train(run: BaselineRun) -> Path:
     Goes on where it was interrupted, to the same bits.
 
     Raises:
+        FolderInUse: another process trains in the run folder.
         TrainingDiverged: a loss became NaN or infinite; the last checkpoint stands.
         WrongCheckpoint: the folder holds the work of another config, or a damaged checkpoint.
     """
-    config, stage = run.config, run.stage
+    stage = run.stage
     if stage.is_done:
         return run.result
     stage.resume()  # another config's checkpoint is refused before anything is written
@@ -78,7 +79,14 @@ def train(run: BaselineRun) -> Path:
     initial = run.initial
     if initial is not None:
         train(initial)
+    with run.lock():
+        _fit(run, initial)
+    return run.result
+
+
+def _fit(run: BaselineRun, initial: "BaselineRun | None") -> None:
     run.keep()
+    config, stage = run.config, run.stage
     learn = pix2pix_learner(run, initial)
     batches = learn.dls.train
     draw = prediction_pictures(lambda gray, _target: learn.model.colorize(gray), *run.fixed_batch(config.size, 8))
@@ -91,4 +99,3 @@ def train(run: BaselineRun) -> Path:
     save_weights(learn.generator, run.result, dtype=torch.float16)  # all that a file needs
     parameters = sum(p.numel() for p in learn.generator.parameters())
     stage.finish(**batches.summary, parameters=parameters, **stage.throughput(batches.samples))
-    return run.result

@@ -44,19 +44,21 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     is drawn into `curves.png` in the run folder.
 
     Raises:
+        FolderInUse: another process trains in the run folder.
         StageMissing: the stage builds on one that was not run.
         UsageError: the schedule has no such stage.
     """
     _check_all(run, stage)
-    run.keep()
-    keep_init_weights(run.folder, run.schedule.networks)
-    try:
-        _run_stages(run, stage)
-    finally:  # most of all where a loss went wrong
+    with run.lock():
+        run.keep()
+        keep_init_weights(run.folder, run.schedule.networks)
         try:
-            draw_curves(run.folder, run.folder / "curves.png")
-        except Exception as error:  # a picture must not decide what becomes of a training
-            log.warning("%s could not be drawn: %s", run.folder / "curves.png", error)
+            _run_stages(run, stage)
+        finally:  # most of all where a loss went wrong
+            try:
+                draw_curves(run.folder, run.folder / "curves.png")
+            except Exception as error:  # a picture must not decide what becomes of a training
+                log.warning("%s could not be drawn: %s", run.folder / "curves.png", error)
     return result(run)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ..device import pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
-from ..files import write_atomically
+from ..files import lock_folder, write_atomically
 from ..presets import preset
 from ..schedule import Augment, Schedule, parse_changes
 from ..sources import NoPhotos, list_sources, spread
@@ -70,6 +71,14 @@ class RunFolder:
         self.precision = pick_precision(self.device, precision) if isinstance(precision, str) else precision
         self.checkpoint_seconds, self.cache = checkpoint_seconds, cache
         self.packs: dict[int, Pack] = {}
+
+    def lock(self) -> AbstractContextManager:
+        """Have the folder for this training alone while the context lasts.
+
+        Raises:
+            FolderInUse: another process trains in it.
+        """
+        return lock_folder(self.folder) if distributed.is_main() else nullcontext()
 
     @property
     def seed(self) -> int:

@@ -9,15 +9,10 @@ from typing import Any
 
 import av
 
-from ..files import remove_leftovers, write_atomically
+from ..files import FolderInUse, lock_folder, remove_leftovers, write_atomically
 from .containers import KEEP_TIMES, Plan, add_video_stream, encode
 from .errors import BadVideo
 from .reading import Video
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 SETTINGS = "settings.json"
 FRAMES = 240  # in a part, at least, but for the last
@@ -34,16 +29,10 @@ class Parts:
 
     def __init__(self, target: Path, settings: dict[str, Any]):
         self.folder = folder_of(target)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                self._lock.close()
-                raise BadVideo(f"another process works on it, in {self.folder}") from error
-            except OSError:  # a disk without locks
-                pass
+        try:
+            self._lock = lock_folder(self.folder)
+        except FolderInUse as error:
+            raise BadVideo(str(error)) from error
         remove_leftovers(self.folder)
         text = json.dumps(settings, sort_keys=True, indent=1)
         if self._read_settings() != text:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
+from deoldify_lite.files import lock_folder
 from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.training.data import is_validation, open_pack
@@ -84,6 +85,16 @@ def test_a_second_call_does_nothing_again(finished, photos):
     result = CliRunner().invoke(program, ["nogan", "--run", str(finished)])
     assert result.exit_code == 0, result.output
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
+
+
+def test_a_folder_that_another_process_trains_in_is_left_alone(finished, photos):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    arguments = ["nogan", *command(finished, photos, "--cycles", "2")]
+    with lock_folder(finished):
+        result = CliRunner().invoke(program, arguments)
+        assert result.exit_code == 1 and f"another process works in {finished}" in result.output
+    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    assert CliRunner().invoke(program, arguments).exit_code == 0
 
 
 def test_an_early_stage_again_does_not_undo_a_later_one(finished):
