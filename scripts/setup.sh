@@ -10,6 +10,7 @@ stamp=.venv/installed$extras
 if [ ! -e "$stamp" ] || [ setup.py -nt "$stamp" ]; then
     echo "Installing into .venv; this takes some minutes, once ..." >&2
     [ -x .venv/bin/python ] || "$python" -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --editable ".$extras"
+    # Byte code is compiled at the first import: most of what the packages bring is never imported.
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-compile --editable ".$extras"
     touch "$stamp"
 fi
