@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,13 +151,34 @@ def add_video_stream(container: av.container.OutputContainer, plan: Plan, video:
 
 def encode(stream: av.video.stream.VideoStream, frame: av.VideoFrame | None) -> list[av.Packet]:
     "The packets that a frame, or the end, brings out of the encoder."
-    packets = stream.encode(frame)
+    with ordinary_priority():
+        packets = stream.encode(frame)
     for packet in packets:
         # x265 leaves decoding times unset when it ends after a frame or two, which are in order.
         early = (packet.pts - packet.dts) * packet.time_base
         if not 0 <= early <= MOST_REORDERING:
             packet.dts = packet.pts
     return packets
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Threads that became real-time ones in the block are made ordinary again.
+
+    In a process of root's, as in a container, SVT-AV1 makes itself and the thread that calls it more urgent than all
+    else on the machine, and every thread and process that begins later inherits that.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # not Linux
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)  # of this thread
+    yield
+    if os.sched_getscheduler(0) == policy:
+        return
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended
+            if os.sched_getscheduler(int(thread.name)) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(int(thread.name), policy, parameters)
 
 
 def _look_at_streams(plan: Plan, video: Video, suffix: str) -> None:

@@ -1,11 +1,15 @@
 "How results are written."
 
+import os
 import zlib
 from collections import deque
+from pathlib import Path
 
+import av
 import numpy as np
+import pytest
 
-from deoldify_lite.video.containers import make_plan
+from deoldify_lite.video.containers import CODECS, add_video_stream, encode, make_plan
 from deoldify_lite.video.reading import probe
 from helpers.clips import pan, texture, to_frame, write_clip
 
@@ -14,8 +18,6 @@ RUNS = 400
 
 def test_h264_of_the_same_frames_is_the_same_each_time(tmp_path):
     """x264 with AVX-512 gives other pixels once in some hundred runs, and films that are resumed must not."""
-    import av
-
     video = probe(write_clip(tmp_path / "in.mkv", pan(20)))
     plan = make_plan(video, tmp_path / "result.mkv")
     assert plan.encoder == "libx264"
@@ -44,3 +46,17 @@ def test_h264_of_the_same_frames_is_the_same_each_time(tmp_path):
         others.append(used)  # memory is not always clean
         checksums.add(encode())
     assert len(checksums) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no such priorities on this system")
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_encoding_takes_the_machine_from_nobody(tmp_path, codec):
+    "SVT-AV1 makes threads of root real-time ones, which children would inherit; then all else on the machine stops."
+    video = probe(write_clip(tmp_path / "in.mkv", pan(5)))
+    policies = set()
+    with av.open(str(tmp_path / "result.mkv"), "w") as container:
+        stream = add_video_stream(container, make_plan(video, tmp_path / "result.mkv", codec), video)
+        for frame in [*map(to_frame, pan(5)), None]:
+            container.mux(encode(stream, frame))
+            policies |= {os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()}
+    assert not policies & {os.SCHED_FIFO, os.SCHED_RR}
