@@ -59,6 +59,7 @@ def test_there_is_a_model_card(model):
     [
         ({"architecture": "lite", "encoder": "tf_efficientnet_lite2"}, 12),
         ({"architecture": "lite", "encoder": "resnet34"}, 12),
+        ({"architecture": "lite", "encoder": "resnet18"}, 12),
         ({"architecture": "lite-rgb", "encoder": "resnet34"}, 12),
         ({"architecture": "deep"}, 35),
         ({"architecture": "wide"}, 35),

@@ -57,9 +57,9 @@ def test_the_preset_is_the_recipe_in_the_docs(schedule, name):
     assert Schedule.from_yaml((ROOT / f"docs/{schedule}.yaml").read_text()) == preset(name)
 
 
-@pytest.mark.parametrize("picture", ["curves.png", "inflection.png", "photos.jpg"])
-def test_the_model_card_has_its_pictures(picture):
-    assert (ROOT / "docs/lite" / picture).exists()
+@pytest.mark.parametrize("name", ["lite", "resnet34"])
+def test_the_model_cards_have_their_pictures(name):
+    assert all((ROOT / "docs" / name / picture).exists() for picture in ("curves.png", "inflection.png", "photos.jpg"))
 
 
 @pytest.mark.parametrize("name", sorted(sample_photos()))

@@ -55,11 +55,15 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
         try:
             _run_stages(run, stage)
         finally:  # most of all where a loss went wrong
-            try:
-                draw_curves(run.folder, run.folder / "curves.png")
-            except Exception as error:  # a picture must not decide what becomes of a training
-                log.warning("%s could not be drawn: %s", run.folder / "curves.png", error)
+            _draw_curves(run.folder / "curves.png")
     return result(run)
+
+
+def _draw_curves(picture: Path) -> None:
+    try:
+        draw_curves(picture.parent, picture)
+    except Exception as error:  # a picture must not decide what becomes of a training
+        log.warning("%s could not be drawn: %s", picture, error)
 
 
 def _run_stages(run: Run, stage: str) -> None:

@@ -172,13 +172,14 @@ def ordinary_priority() -> Iterator[None]:
         yield
         return
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)  # of this thread
-    yield
-    if os.sched_getscheduler(0) == policy:
-        return
-    for thread in Path("/proc/self/task").iterdir():
-        with suppress(OSError):  # it has ended
-            if os.sched_getscheduler(int(thread.name)) in (os.SCHED_FIFO, os.SCHED_RR):
-                os.sched_setscheduler(int(thread.name), policy, parameters)
+    try:
+        yield
+    finally:
+        changed = os.sched_getscheduler(0) != policy
+        for thread in Path("/proc/self/task").iterdir() if changed else ():
+            with suppress(OSError):  # it has ended
+                if os.sched_getscheduler(int(thread.name)) in (os.SCHED_FIFO, os.SCHED_RR):
+                    os.sched_setscheduler(int(thread.name), policy, parameters)
 
 
 def _look_at_streams(plan: Plan, video: Video, suffix: str) -> None:
