@@ -34,11 +34,12 @@ class Networks:
 
 @dataclass(frozen=True)
 class Loss:
-    "The feature loss: L1 on pixels and on activations of a pretrained network (Johnson et al. 2016)."
+    "The feature loss: pixels, and activations of a pretrained network (Johnson et al. 2016)."
 
     network: str = "vgg16_bn"  # vgg16_bn, vgg16, or untrained: a small random network, for smoke tests alone
     pixel: float = 1.0
-    features: tuple[float, ...] = (20.0, 70.0, 10.0)  # activations before pools 3, 4, 5
+    features: tuple[float, ...] = (20.0, 70.0, 10.0)  # activations before the last pools; five weights: before all
+    normalized: bool = False  # squared differences of activations normalised over channels (Zhang et al. 2018), not L1
     smooth_l1: float = 0.0  # beta of a smooth L1 on pixels, of ImageNet statistics; 0 is plain L1
     chroma_weight: float = 0.0  # extra weight of a pixel by the chroma of its ground truth; 0 treats all alike
     rebalancing: float = 0.0  # extra weight of pixels of rare colours: 1 as in Zhang et al. (2016)

@@ -9,6 +9,7 @@ import typer
 
 from . import (
     app,
+    average,
     colorize,
     compare,
     evaluate,
@@ -40,6 +41,7 @@ for command in (
     models.models,
     samples.samples,
     nogan.nogan,
+    average.average,
     evaluate.evaluate,
     compare.compare,
     export.export,

@@ -7,7 +7,7 @@ load strictly: every weight has its place and every place its weight. A pickle i
 import json
 import pickle
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,25 @@ def save_weights(
     config = network.config if config is None else config
     state = {k: (v.to(dtype) if dtype and v.is_floating_point() else v).cpu().contiguous() for k, v in state.items()}
     write_atomically(path, save(state, {METADATA_KEY: json.dumps(config | dict(about or {}))}))
+
+
+def average_weights(sources: Sequence[str | Path], path: Path) -> None:
+    """Write the mean of several generators' weights: a model soup (Wortsman et al. 2022, arXiv:2203.05482).
+
+    They must have begun from the same weights; the mean of networks that have nothing in common predicts nonsense.
+
+    Raises:
+        BadWeights: as `load_network`, or networks that are not built alike.
+    """
+    networks = [load_network(source) for source in sources]
+    for source, network in zip(sources, networks):
+        if network.config != networks[0].config:
+            raise BadWeights(f"{source}: another network than {sources[0]}, so that their weights have no mean")
+    states = [plain_state(network) for network in networks]
+    mean = {
+        k: torch.stack([s[k] for s in states]).mean(0) if v.is_floating_point() else v for k, v in states[0].items()
+    }
+    save_weights(networks[0], path, state=mean)
 
 
 HINT_BRANCH = "hint_branch"  # the architecture in the metadata of a branch

@@ -15,8 +15,8 @@ from .precision import LossInPrecision
 from .rebalancing import bin_weights, color_bins
 from .run import Run
 
-# The last activation before pools 3, 4 and 5.
-TAPS = {"vgg16": (15, 22, 29), "vgg16_bn": (22, 32, 42), "untrained": (1, 3, 5)}
+# The last activation before each pool.
+TAPS = {"vgg16": (3, 8, 15, 22, 29), "vgg16_bn": (5, 12, 22, 32, 42), "untrained": (1, 3, 5)}
 
 
 def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
@@ -39,6 +39,11 @@ def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
 class FeatureLoss(nn.Module):
     """L1 on pixels and on activations of a pretrained network (Johnson et al. 2016, arXiv:1603.08155).
 
+    `loss.features` has a weight for each of the last activations before a pool. With `loss.normalized` these are
+    divided by their norm over the channels, and the squared differences summed over these, as LPIPS does but for its
+    learned weights (Zhang et al. 2018, arXiv:1801.03924): flat walls and skies, whose activations are small, count
+    like texture.
+
     Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
     the part of the side on which features are compared while training, at a place drawn anew each time from torch's
     own generator: VGG costs several times what a light generator does. Without gradients all is compared.
@@ -58,7 +63,10 @@ class FeatureLoss(nn.Module):
         self.loss, self.window, self.bin_weights = loss, window, bin_weights
         self.weights = [scale * weight for weight in loss.features]
         self.network = feature_network(loss.network, weights_file).to(memory_format=torch.channels_last)
-        self.taps = TAPS[loss.network]
+        taps, count = TAPS[loss.network], len(loss.features)
+        if count > len(taps):
+            raise UsageError(f"loss.features has {count} weights; {loss.network} has {len(taps)} activations")
+        self.taps = taps[len(taps) - count :]
         self.parts: dict[str, Tensor] = {}
 
     def activations(self, x: Tensor) -> list[Tensor]:
@@ -80,10 +88,17 @@ class FeatureLoss(nn.Module):
             predicted, target = self._part(predicted, target)
             with torch.no_grad():
                 wanted = self.activations(target)
-            for i, (ours, theirs, weight) in enumerate(zip(self.activations(predicted), wanted, self.weights)):
-                parts[f"feature_{i + 3}"] = weight * F.l1_loss(ours.float(), theirs.float())
+            first = 6 - len(self.weights)  # the last one is before pool 5
+            for i, (ours, theirs, weight) in enumerate(zip(self.activations(predicted), wanted, self.weights), first):
+                parts[f"feature_{i}"] = weight * self._difference(ours.float(), theirs.float())
         self.parts = {k: v.detach() for k, v in parts.items()}
         return sum(parts.values())
+
+    def _difference(self, ours: Tensor, theirs: Tensor) -> Tensor:
+        "Of activations (N, C, H, W)."
+        if not self.loss.normalized:
+            return F.l1_loss(ours, theirs)
+        return (F.normalize(ours) - F.normalize(theirs)).square().sum(1).mean()
 
     def _part(self, *pictures: Tensor) -> list[Tensor]:
         "The same random part of each picture, `window` of the side."

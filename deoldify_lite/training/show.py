@@ -15,7 +15,7 @@ CURVES = {
     "encoder's loss": ("encoder/loss",),
     "pixel loss": ("generator/pixel",),
     "total variation": ("generator/total_variation",),
-    "feature loss": ("generator/feature_3", "generator/feature_4", "generator/feature_5"),
+    "feature loss": tuple(f"generator/feature_{i}" for i in range(1, 6)),
     "critic accuracy": ("critic/accuracy_real", "critic/accuracy_fake"),
     "loss with hints": ("hints/loss",),
     "PSNR with hints": ("psnr/0_hints", "psnr/1_hints", "psnr/10_hints"),

@@ -57,3 +57,16 @@ def test_out_of_memory_comes_with_advice():
     with pytest.raises(errors.DeoldifyError, match="out of memory: lower the batch, and run the same again"):  # noqa: SIM117
         with advice_on_memory("lower the batch"):
             raise MemoryError
+
+
+def test_averaging_names_what_it_lacks(weights, tmp_path):
+    out = tmp_path / "mean.safetensors"
+    run = CliRunner().invoke(program, ["average", str(weights), str(weights), "--out", str(out)])
+    assert run.exit_code == 0 and run.stdout.strip() == str(out) and out.exists()
+    for arguments, code, text in (
+        ([str(weights)], 2, "two or more"),
+        ([str(weights)] * 2 + ["--out", "mean.pth"], 2, ".safetensors"),
+        ([str(weights), str(tmp_path / "none.safetensors")], 3, "no such file"),
+    ):
+        run = CliRunner().invoke(program, ["average", "--out", str(out), *arguments])
+        assert run.exit_code == code and text in run.stderr

@@ -9,7 +9,8 @@ import torch
 
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.pretrained import WeightsUnavailable, load_features, load_pretrained_encoder
-from deoldify_lite.modeling.weights import BadWeights, load_generator, read_safetensors, save_weights
+from deoldify_lite.modeling.weights import BadWeights, average_weights, load_generator, read_safetensors, save_weights
+from helpers.networks import excited
 
 
 def layout_of_deep() -> dict[str, torch.Tensor]:
@@ -120,6 +121,26 @@ def test_saved_in_half_precision_and_back(tmp_path):
     with torch.no_grad():
         assert torch.allclose(loaded(x), generator(x), atol=0.02)
     assert (tmp_path / "tiny.safetensors").stat().st_size < 2.1 * sum(p.numel() for p in generator.parameters()) + 1e5
+
+
+def test_mean_of_several_weights(tmp_path):
+    """Of like networks alone; statistics of BatchNorm are averaged, too."""
+    files = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        generator = excited(build_generator("lite", "test_resnet"))
+        files.append(tmp_path / f"{seed}.safetensors")
+        save_weights(generator, files[-1])
+    average_weights(files, tmp_path / "mean.safetensors")
+    mean, *states = (read_safetensors(f)[1] for f in (tmp_path / "mean.safetensors", *files))
+    for key, value in mean.items():
+        if value.is_floating_point():
+            assert torch.allclose(value, sum(s[key] for s in states) / 3, atol=1e-6), key
+    assert load_generator(tmp_path / "mean.safetensors").config == load_generator(files[0]).config
+    save_weights(build_generator("lite", "test_resnet", attention=False), tmp_path / "other.safetensors")
+    with pytest.raises(BadWeights, match=r"other\.safetensors: another network than .*0\.safetensors"):
+        average_weights([files[0], tmp_path / "other.safetensors"], tmp_path / "none.safetensors")
+    assert not (tmp_path / "none.safetensors").exists()
 
 
 def test_safetensors_of_others_are_refused(tmp_path):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from deoldify_lite import color
+from deoldify_lite.errors import UsageError
 from deoldify_lite.schedule import Loss
 from deoldify_lite.training.inflection import Scorer, choose, draw_curve
 from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss, feature_loss
@@ -40,6 +41,30 @@ def test_features_can_be_switched_off():
     assert set(loss.parts) == {"pixel"}
     with pytest.raises(ValueError, match="vgg19"):
         FeatureLoss(Loss(network="vgg19"))
+
+
+def test_normalized_features_do_not_care_how_strong_activations_are():
+    """The same relative difference costs the same in a dim picture, where that of activations alone costs less."""
+    torch.manual_seed(0)
+    costs = {}
+    for normalized in (False, True):
+        loss = FeatureLoss(replace(UNTRAINED, pixel=0.0, normalized=normalized))
+        loss.network = nn.Sequential(*(nn.Conv2d(3, 3, 1, bias=False), nn.ReLU()) * 3).requires_grad_(False)
+        target, other = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+        costs[normalized] = float(loss(other, target) / loss(0.1 * other, 0.1 * target))
+        assert loss(target, target) == 0
+        assert set(loss.parts) == {"pixel", "feature_3", "feature_4", "feature_5"}
+    assert costs[False] == pytest.approx(10, rel=1e-3)
+    assert costs[True] == pytest.approx(1, rel=1e-3)
+
+
+def test_every_weight_of_the_features_has_an_activation():
+    """They are those of the last ones; more than the network has are refused."""
+    loss = FeatureLoss(replace(UNTRAINED, features=(1.0, 1.0)))
+    loss(torch.randn(1, 3, 32, 32), torch.randn(1, 3, 32, 32))
+    assert set(loss.parts) == {"pixel", "feature_4", "feature_5"}
+    with pytest.raises(UsageError, match=r"loss\.features has 5 weights; untrained has 3 activations"):
+        FeatureLoss(replace(UNTRAINED, features=(1.0,) * 5))
 
 
 def test_vivid_counts_colourful_pixels_for_more():
