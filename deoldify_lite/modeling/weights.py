@@ -210,7 +210,8 @@ def save_weights(
 def average_weights(sources: Sequence[str | Path], path: Path) -> None:
     """Write the mean of several generators' weights: a model soup (Wortsman et al. 2022, arXiv:2203.05482).
 
-    They must have begun from the same weights; the mean of networks that have nothing in common predicts nonsense.
+    They must have begun from the same weights; the mean of networks that have nothing in common predicts nonsense. What
+    the first file records beside its network, such as its default render factor, the mean records, too.
 
     Raises:
         BadWeights: as `load_network`, or networks that are not built alike.
@@ -219,11 +220,14 @@ def average_weights(sources: Sequence[str | Path], path: Path) -> None:
     for source, network in zip(sources, networks):
         if network.config != networks[0].config:
             raise BadWeights(f"{source}: another network than {sources[0]}, so that their weights have no mean")
-    states = [plain_state(network) for network in networks]
+    states = [network.state_dict() for network in networks]
+    first = find_weights(sources[0])
+    described = {} if _is_pickle(first) else _read_description(first)
+    about = {key: value for key, value in described.items() if key in ABOUT}
     mean = {
         k: torch.stack([s[k] for s in states]).mean(0) if v.is_floating_point() else v for k, v in states[0].items()
     }
-    save_weights(networks[0], path, state=mean)
+    save_weights(networks[0], path, state=mean, about=about)
 
 
 HINT_BRANCH = "hint_branch"  # the architecture in the metadata of a branch

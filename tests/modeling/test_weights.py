@@ -9,7 +9,14 @@ import torch
 
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.pretrained import WeightsUnavailable, load_features, load_pretrained_encoder
-from deoldify_lite.modeling.weights import BadWeights, average_weights, load_generator, read_safetensors, save_weights
+from deoldify_lite.modeling.weights import (
+    BadWeights,
+    average_weights,
+    default_render_factor,
+    load_generator,
+    read_safetensors,
+    save_weights,
+)
 from helpers.networks import excited
 
 
@@ -130,13 +137,14 @@ def test_mean_of_several_weights(tmp_path):
         torch.manual_seed(seed)
         generator = excited(build_generator("lite", "test_resnet"))
         files.append(tmp_path / f"{seed}.safetensors")
-        save_weights(generator, files[-1])
+        save_weights(generator, files[-1], about={"render_factor": 7})
     average_weights(files, tmp_path / "mean.safetensors")
     mean, *states = (read_safetensors(f)[1] for f in (tmp_path / "mean.safetensors", *files))
     for key, value in mean.items():
         if value.is_floating_point():
             assert torch.allclose(value, sum(s[key] for s in states) / 3, atol=1e-6), key
     assert load_generator(tmp_path / "mean.safetensors").config == load_generator(files[0]).config
+    assert default_render_factor(tmp_path / "mean.safetensors", {}) == 7
     save_weights(build_generator("lite", "test_resnet", attention=False), tmp_path / "other.safetensors")
     with pytest.raises(BadWeights, match=r"other\.safetensors: another network than .*0\.safetensors"):
         average_weights([files[0], tmp_path / "other.safetensors"], tmp_path / "none.safetensors")
