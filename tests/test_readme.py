@@ -26,6 +26,7 @@ NOT_HERE = {
     "deoldify-lite ray": "needs Ray; tests/cli/test_ray.py has it",
     "ColorizeArtistic_gen.pth": "not to be had everywhere",
     "nogan --photos": "hours",
+    "nogan --preset projected": "hours",
     "nogan --stage": "goes on with the one before",
     "accelerate launch": "hours; tests/training/test_distributed.py has it",
     "torchrun": "hours",
@@ -73,7 +74,9 @@ def place(tmp_path_factory) -> Path:
         with Image.open(photos[i % len(photos)]) as image:
             image.convert("RGB").resize((90 + i, 80)).save(folder / "PATH" / f"{i}.jpg")
     shutil.copy(photos[0], folder / "grandmother.jpg")
-    save_weights(build_generator("lite", "test_resnet"), folder / "runs" / "mine" / "generator.safetensors")
+    generator = build_generator("lite", "test_resnet")
+    for weights in ("mine/generator", "1/generator/1-128/weights", "2/generator/1-128/weights"):
+        save_weights(generator, folder / "runs" / f"{weights}.safetensors")
     return folder
 
 
