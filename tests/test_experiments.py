@@ -48,7 +48,10 @@ def plan(tmp_path) -> list:
     stages = {"title": "Stages", "about": "How far?", "of": str(tmp_path / "runs/smooth-l1"), "render_factor": 4}
     stages["runs"] = {"after a": {"stage": "generator/1-a"}}
     other = {"title": "Nothing", "about": "?", "of": str(tmp_path / "nowhere"), "runs": {"the end": {}}}
-    whole = {"base": small, "render_factor": 3, "questions": [question, stages, other]}
+    pair = [str(tmp_path / "runs/smooth-l1")] * 2
+    equal = {"title": "Equal", "about": "In colourfulness.", "colorfulness": 5, "runs": {}}
+    equal["runs"]["mean of two"] = {"of": pair, "stage": "generator/1-a"}
+    whole = {"base": small, "render_factor": 3, "questions": [question, stages, other, equal]}
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(whole))
     page = tmp_path / "page.md"
     page.write_text(
@@ -71,10 +74,15 @@ def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, 
     assert trained[1:] == scores(tmp_path / "runs/smooth-l1") and int(trained[0]) > 0
     assert set(row(tmp_path, "base")) == {"-"}, "it was not asked for"
     before = (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns
-    result = run(*plan, *both, "--only", "smooth L1", "--only", "after a", "--only", "the end", **variables)
+    names = ("smooth L1", "after a", "the end", "mean of two")
+    result = run(*plan, *both, *(word for name in names for word in ("--only", name)), **variables)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns == before
     assert row(tmp_path, "after a") == [trained[0], *scores(tmp_path / "runs/after-a")], "made by the same training"
+    mean = row(tmp_path, "mean of two")
+    assert int(mean[0]) == 2 * int(trained[0]), "what each of the two saw"
+    dull, equal = (score(tmp_path / f"runs/{name}", "colorfulness") for name in ("after-a", "mean-of-two"))
+    assert dull < 4 and equal == pytest.approx(5, abs=0.5)
     assert "the end is left out: there is no run in" in result.stderr and set(row(tmp_path, "the end")) == {"-"}
 
 
@@ -85,9 +93,12 @@ def row(folder: Path, name: str) -> list[str]:
     return [line[2], line[5]]
 
 
+def score(folder: Path, metric: str) -> float:
+    return json.loads((folder / "metrics.json").read_text())["methods"][-1]["scores"][metric]["value"]
+
+
 def scores(folder: Path) -> list[str]:
-    psnr = json.loads((folder / "metrics.json").read_text())["methods"][-1]["scores"]["psnr"]
-    return [f"{psnr['value']:.2f}"]
+    return [f"{score(folder, 'psnr'):.2f}"]
 
 
 @pytest.mark.parametrize(

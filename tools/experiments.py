@@ -5,7 +5,9 @@ python tools/experiments.py --photos PHOTOS --references VALIDATION --only RGB  
 python tools/experiments.py                                                  the tables alone, of what is done
 
 Each training is scripts/nogan.py's, in a run folder of its own; what was begun goes on, what is done is not done again.
-A question that is `of` a run folder trains nothing: it is about that run's stages, or other post-processing of it.
+A question or a row that is `of` a run folder trains nothing: it is about that run's result, a stage of it, or other
+post-processing of it; `of` several runs, about the mean of their weights. A question with `colorfulness` has all of its
+rows at that mean colourfulness, by a gain before the generators' last sigmoid, so that saturation decides nothing.
 """
 
 import json
@@ -36,12 +38,14 @@ class Experiment:
     changes: dict[str, Any]
     folder: Path  # for its scores, and what it trains
     render_factor: int
-    of: Path | None = None  # the run that it is about, where it trains nothing
+    of: tuple[Path, ...] = ()  # the runs that it is about, where it trains nothing
+    colorfulness: float = 0.0  # scored at this mean colourfulness; 0: as it is
 
     @property
     def settings(self) -> list[str]:
         "The changes as `--set` wants them."
-        return [f"{k}={json.dumps(v) if isinstance(v, bool) else v}" for k, v in self.changes.items() if k != "stage"]
+        fields = {k: v for k, v in self.changes.items() if k not in ("stage", "of")}
+        return [f"{k}={json.dumps(v) if isinstance(v, bool) else v}" for k, v in fields.items()]
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -94,10 +98,12 @@ def read_plan(plan: Path, runs: Path) -> tuple[Experiment, list[Question]]:
     planned = yaml.safe_load(plan.read_text(encoding="utf-8"))
 
     def experiment(name: str, changes: dict[str, Any], question: dict[str, Any]) -> Experiment:
-        of = Path(question["of"]) if "of" in question else None
+        of = changes.get("of", question.get("of", []))
+        of = tuple(map(Path, [of] if isinstance(of, str) else of))
         folder = runs / re.sub(r"\W+", "-", name).strip("-").lower()
         factor = question.get("render_factor", planned["render_factor"])
-        return Experiment(name, changes if of else planned["base"] | changes, folder, factor, of)
+        settings = changes if of else planned["base"] | changes
+        return Experiment(name, settings, folder, factor, of, question.get("colorfulness", 0.0))
 
     questions = [
         Question(q["title"], q["about"], [experiment(name, changes, q) for name, changes in q["runs"].items()])
@@ -114,10 +120,12 @@ def train_and_score(experiment: Experiment, photos: Path, references: Path, devi
 
     if experiment.scores:
         return
-    if experiment.of and not (experiment.of / "schedule.yaml").exists():
-        log.warning("%s is left out: there is no run in %s", experiment.name, experiment.of)
+    if absent := [run for run in experiment.of if not (run / "schedule.yaml").exists()]:
+        log.warning("%s is left out: there is no run in %s", experiment.name, absent[0])
         return
     weights = remade(experiment, device) if experiment.of else trained(experiment, photos, device)
+    if experiment.colorfulness:
+        weights = scaled(weights, experiment, references, device)
     records = experiment.folder.parent / "records.sqlite"
     factor = experiment.render_factor
     evaluation = evaluate([references], [f"ours={weights}"], [], records, device=device, render_factor=factor)
@@ -136,34 +144,64 @@ def trained(experiment: Experiment, photos: Path, device: str) -> Path:
 
 
 def remade(experiment: Experiment, device: str) -> Path:
-    "Weights of a stage of the run that the experiment is of, or of its newest GAN phase, postprocessed otherwise."
+    "Weights of a stage of the run that the experiment is of, or of its newest GAN phase, or the mean of several runs'."
     import torch
 
-    from deoldify_lite.modeling.weights import save_weights
+    from deoldify_lite.modeling.weights import average_weights, save_weights
     from deoldify_lite.training.nogan import postprocessed
     from deoldify_lite.training.run import open_run
 
-    if "stage" in experiment.changes:
-        return experiment.of / experiment.changes["stage"] / "weights.safetensors"
-    done = postprocessed(open_run(experiment.of, changes=experiment.settings, device=device))
     weights = experiment.folder / "generator.safetensors"
+    parts = [run / experiment.changes.get("stage", ".") / "weights.safetensors" for run in experiment.of]
+    if "stage" in experiment.changes and len(parts) == 1:
+        return parts[0]
+    if len(parts) > 1:
+        average_weights(parts, weights)
+        return weights
+    done = postprocessed(open_run(experiment.of[0], changes=experiment.settings, device=device))
     save_weights(None, weights, config=done.config, state=done.state, dtype=torch.float16)
     return weights
 
 
+def scaled(weights: Path, experiment: Experiment, references: Path, device: str) -> Path:
+    "Its weights with the head scaled to the experiment's mean colourfulness, on every fourth of the references."
+    import torch
+    from torchvision.transforms.functional import to_tensor
+
+    from deoldify_lite.device import pick_device
+    from deoldify_lite.evaluate.references import find_references
+    from deoldify_lite.modeling.weights import load_generator, save_weights
+    from deoldify_lite.training.degradation import grayscale_input
+    from deoldify_lite.training.postprocess import scale_to_colorfulness
+
+    generator = load_generator(weights).to(pick_device(device)).eval()
+    found = find_references([references])[0][::4]
+    photos = torch.stack([to_tensor(photo.crop(16 * experiment.render_factor)) for photo in found])
+    photos = photos.to(pick_device(device))
+    report = scale_to_colorfulness(generator, grayscale_input(photos), photos, experiment.colorfulness, largest=4.0)
+    log.info("%s: %s", experiment.name, report)
+    save_weights(generator, experiment.folder / "scaled.safetensors")
+    return experiment.folder / "scaled.safetensors"
+
+
 def cost(experiment: Experiment) -> tuple[int, float]:
-    """Samples seen, and seconds, of all stages that made it.
+    """Samples seen, and seconds, of all stages that made it, without those of the weights that its run began with.
 
     Seconds by the speeds that a stage recorded, but for those below a fifth of the usual: clocks go on while a training
     is paused.
     """
+    costs = [run_cost(folder, experiment.changes) for folder in experiment.of or [experiment.folder]]
+    return sum(samples for samples, _ in costs), sum(seconds for _, seconds in costs)
+
+
+def run_cost(folder: Path, changes: dict[str, Any]) -> tuple[int, float]:
+    "Samples seen, and seconds, of a run as far as it is in an experiment with such changes."
     from deoldify_lite.training.log import read_logs
 
-    folder = experiment.of or experiment.folder
     stages = sorted(folder.glob("*/*/done.json"))
-    if experiment.changes.get("postprocess.interpolation") == 0:  # nothing of the GAN phase is in it
+    if changes.get("postprocess.interpolation") == 0:  # nothing of the GAN phase is in it
         stages = [s for s in stages if s.is_relative_to(folder / "generator")]
-    if last := experiment.changes.get("stage"):
+    if last := changes.get("stage"):
         stages = [s for s in stages if s.is_relative_to(folder / "generator") and s.parent.name <= Path(last).name]
     logs, samples, seconds = read_logs(folder), 0, 0.0
     for stage in stages:
@@ -180,7 +218,7 @@ def cost(experiment: Experiment) -> tuple[int, float]:
 
 def table(question: Question, base: Experiment) -> str:
     "A heading, what was asked, and a row for each of its experiments, after the base where they are trained like it."
-    trains = any(experiment.of is None for experiment in question.experiments)
+    trains = any(not experiment.of for experiment in question.experiments)
     rows = [base, *(e for e in question.experiments if e.name != base.name)] if trains else question.experiments
     lines = [f"### {question.title}", question.about, metrics_table(rows)]
     if changed := [(e.name, changes) for e in question.experiments if (changes := beyond(e, base))]:

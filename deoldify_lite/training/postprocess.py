@@ -147,6 +147,21 @@ def calibrate_saturation(run: Run, generator: nn.Module) -> dict[str, float]:
     """
     spec, size = run.schedule.postprocess, run.schedule.generator_stages[-1].size
     grays, target = run.fixed_batch(size, run.schedule.gan.score_photos)
+    return scale_to_colorfulness(generator, grays, target, spec.colorfulness * float(colorfulness(target).mean()))
+
+
+@torch.inference_mode()
+def scale_to_colorfulness(
+    generator: nn.Module, grays: Tensor, target: Tensor, wanted: float, largest: float = LARGEST_GAIN
+) -> dict[str, float]:
+    """Scale the head of a generator that predicts chroma, in place, to the mean colourfulness `wanted`.
+
+    Args:
+        grays: normalised grayscale input, (N, 3, H, W); target: the photos in colour, in [0, 1], whose luma is kept.
+        largest: the gain at most; the smallest is 1, so that predictions are never made duller.
+
+    Returns the gain, and what was wanted, before and after it.
+    """
     raw = torch.cat([generator.raw(channels_last(gray)) for gray in grays.split(16)])
     luma = color.luma(target)
 
@@ -154,8 +169,7 @@ def calibrate_saturation(run: Run, generator: nn.Module) -> dict[str, float]:
         rgb = color.merge(luma, generator.bounded(gain * raw)).clamp(0, 1)
         return float(colorfulness(rgb).mean())
 
-    wanted = spec.colorfulness * float(colorfulness(target).mean())
-    low, high = 1.0, LARGEST_GAIN
+    low, high = 1.0, largest
     while high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (middle, high) if mean_colorfulness(middle) < wanted else (low, middle)
