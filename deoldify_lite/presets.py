@@ -75,15 +75,16 @@ def _presets() -> dict[str, Schedule]:
         ),
         postprocess=Postprocess(interpolation=0.35, batchnorm_photos=512, colorfulness=0.66),
     )
-    # On from `lite`, on more photos than it had: borders without zeros, sources in balance, a critic on pretrained
-    # features, whose part in the generator's gradient is set. What ships as `lite` came so from that of version 0.1.
+    # On from `lite`, on more photos than it had: borders without zeros, sources in balance, features compared as LPIPS
+    # compares them, a critic on pretrained features, whose part in the generator's gradient is set.
     projected = replace(
         lite,
         preset="projected",
         networks=replace(lite.networks, init_from="lite", padding="replicate", critic="projected", critic_width=64),
+        loss=replace(lite.loss, features=(0.8,) * 5, normalized=True),
         generator_stages=(
             GeneratorStage(
-                "128", 128, 16, 3e-4, 3e-5, pct_start=0.1, epochs=0.65, window=0.375, chroma_weight=2.0, ema=0.99
+                "128", 128, 16, 2.5e-4, 2.5e-5, pct_start=0.05, epochs=0.4, window=0.5, chroma_weight=2.0, ema=0.999
             ),
         ),
         generate=Generate(fraction=0.05),
@@ -93,13 +94,13 @@ def _presets() -> dict[str, Schedule]:
             size=128,
             fraction=0.16,
             critic_threshold=1.6,
-            adversarial_ratio=0.8,
-            window=0.375,
+            adversarial_ratio=0.5,
+            window=0.5,
             chroma_weight=2.0,
-            ema=0.98,
-            save_every=76,
+            ema=0.99,
+            save_every=60,
         ),
-        postprocess=Postprocess(colorfulness=0.715),
+        postprocess=Postprocess(average_from=180, colorfulness=0.8),
         balance=0.5,
     )
     return {

@@ -48,7 +48,7 @@ def test_together_they_are_no_burden():
     "schedule, name",
     [
         ("lite/schedule", "lite"),
-        ("lite/projected", "projected"),  # the second run of what ships
+        ("lite/projected", "projected"),  # how it went on from there
         ("resnet34/schedule", "resnet34"),
         ("restore/schedule", "restore"),
     ],

@@ -224,10 +224,14 @@ def average_weights(sources: Sequence[str | Path], path: Path) -> None:
     first = find_weights(sources[0])
     described = {} if _is_pickle(first) else _read_description(first)
     about = {key: value for key, value in described.items() if key in ABOUT}
-    mean = {
+    save_weights(networks[0], path, state=mean_of_states(states), about=about)
+
+
+def mean_of_states(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    "The mean of several networks' weights and statistics; what is no floating-point number is the first's."
+    return {
         k: torch.stack([s[k] for s in states]).mean(0) if v.is_floating_point() else v for k, v in states[0].items()
     }
-    save_weights(networks[0], path, state=mean, about=about)
 
 
 HINT_BRANCH = "hint_branch"  # the architecture in the metadata of a branch

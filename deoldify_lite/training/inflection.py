@@ -166,6 +166,11 @@ def saved_at(stage: Stage, step: int) -> Path:
     return stage.folder / f"step-{step:06}.safetensors"
 
 
+def saved_steps(stage: Stage) -> list[int]:
+    "The steps of a GAN phase whose generators are saved."
+    return sorted(int(path.stem.removeprefix("step-")) for path in stage.folder.glob("step-*.safetensors"))
+
+
 def choose_inflection(stage: Stage) -> int:
     "The step of the best saved generator by `RULE`, which becomes the stage's weights. Draws the curve."
     distributed.barrier()  # the main process has written the last score
@@ -189,7 +194,7 @@ def use_step(stage: Stage, step: int) -> Path:
     """
     path = saved_at(stage, step)
     if not path.exists():
-        steps = ", ".join(str(int(p.stem[5:])) for p in sorted(stage.folder.glob("step-*.safetensors")))
+        steps = ", ".join(map(str, saved_steps(stage)))
         raise UsageError(f"no generator was saved at step {step} of {stage.name}; there are {steps or 'none'}")
     config, state = read_safetensors(path)
     save_weights(None, stage.weights, config=config, state=state)

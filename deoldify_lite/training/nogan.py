@@ -121,6 +121,8 @@ def choose_step(run: Run, step: int) -> Path:
     last = _last_gan(run)
     if last is None:
         raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")
+    if run.schedule.postprocess.average_from:
+        raise UsageError("the schedule takes the mean of many steps: --set postprocess.average_from=0 for one of them")
     use_step(run.gan_stage(last), step)
     return _publish(run)
 
@@ -166,7 +168,7 @@ def postprocessed(run: Run) -> Postprocessed | None:
     "What the newest GAN phase gave, postprocessed as the schedule has it; None where none is done yet."
     if not (cycle := _last_gan(run)):
         return None
-    return postprocess(run, _generator_before(run, cycle), run.gan_stage(cycle).weights)
+    return postprocess(run, _generator_before(run, cycle), run.gan_stage(cycle))
 
 
 def _cycles(run: Run, stage: str) -> list[int]:

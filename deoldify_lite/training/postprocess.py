@@ -1,9 +1,10 @@
 """What is done to the generator that the GAN phase gives: postprocessing, all of it off by default.
 
+- Average the weights of all moments saved from a step on (Izmailov et al. 2018, arXiv:1803.05407): a GAN phase goes to
+  and fro, and their mean has its colours with fewer of its mistakes.
 - Interpolate between the weights before the phase and after it (Wortsman et al. 2022, arXiv:2109.01903): the phase is
   short and noisy, and part of the way keeps much of its variety and few of its mistakes.
-- Recompute the statistics of the decoder's BatchNorm, which interpolated weights do not fit (Izmailov et al. 2018,
-  arXiv:1803.05407).
+- Recompute the statistics of the decoder's BatchNorm, which interpolated weights do not fit (Izmailov et al.).
 - Calibrate the saturation, so that predictions are as colourful as a set fraction of real photos.
 """
 
@@ -21,11 +22,13 @@ from ..errors import UsageError
 from ..metrics.image import colorfulness
 from ..modeling.generator import build_generator
 from ..modeling.restorer import RestorerUnet, widen
-from ..modeling.weights import load_strictly, read_safetensors
+from ..modeling.weights import load_strictly, mean_of_states, read_safetensors
 from ..schedule import Schedule
 from ..sources import spread
 from .batches import channels_last
+from .inflection import saved_at, saved_steps
 from .run import Run
+from .stage import Stage
 
 log = logging.getLogger(__name__)
 LARGEST_GAIN = 1.6  # of the chroma: beyond, mistakes are too visible
@@ -42,13 +45,20 @@ class Postprocessed:
     report: dict[str, Any]
 
 
-def postprocess(run: Run, before: Path, after: Path) -> Postprocessed:
-    "The generator made of the weights `before` and `after` the GAN phase."
-    spec = run.schedule.postprocess
+def postprocess(run: Run, before: Path, phase: Stage) -> Postprocessed:
+    """The generator made of the weights `before` a GAN phase and those that the phase gave.
+
+    Raises:
+        UsageError: the schedule averages from a step on, and none was saved so late.
+    """
+    spec, after = run.schedule.postprocess, phase.weights
     config, state = read_safetensors(after)
+    report = {"from": str(after.relative_to(run.folder)), "interpolation": spec.interpolation}
+    if spec.average_from:
+        report["steps"] = [step for step in saved_steps(phase) if step >= spec.average_from]
+        state = average(phase, report["steps"])
     if spec.interpolation != 1:
         state = interpolate(read_safetensors(before)[1], state, spec.interpolation)
-    report = {"from": str(after.relative_to(run.folder)), "interpolation": spec.interpolation}
     if spec.batchnorm_photos or spec.colorfulness:
         generator = build_generator(**config)
         load_strictly(generator, state, after)
@@ -74,6 +84,8 @@ def check(schedule: Schedule) -> None:
     for name in ("interpolation", "colorfulness"):
         if not 0 <= (value := getattr(spec, name)) <= 1:
             raise UsageError(f"postprocess.{name} is a fraction, from 0 to 1, not {value:g}")
+    if spec.average_from < 0:
+        raise UsageError(f"postprocess.average_from is a generator step, not {spec.average_from}")
     if spec.batchnorm_photos < 0:
         raise UsageError(f"postprocess.batchnorm_photos is a number of photos, not {spec.batchnorm_photos}")
     if spec.colorfulness and generator != "lite":
@@ -82,6 +94,14 @@ def check(schedule: Schedule) -> None:
         raise UsageError("postprocess.batchnorm_photos is for colorizers, not for a restorer; set it to 0")
     if not 0 <= spec.clean_masked < 1:
         raise UsageError(f"postprocess.clean_masked is a fraction, from 0 to 1, not {spec.clean_masked:g}")
+
+
+def average(phase: Stage, steps: list[int]) -> dict[str, Tensor]:
+    "The mean of the weights that a GAN phase saved at `steps`."
+    if not steps:
+        last = max(saved_steps(phase), default=0)
+        raise UsageError(f"postprocess.average_from is later than {last}, the last step saved in {phase.folder}")
+    return mean_of_states([read_safetensors(saved_at(phase, step))[1] for step in steps])
 
 
 def interpolate(before: dict[str, Tensor], after: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:

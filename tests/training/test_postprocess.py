@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from deoldify_lite import color
+from deoldify_lite.errors import UsageError
 from deoldify_lite.metrics.image import colorfulness
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator, read_safetensors, save_weights
 from deoldify_lite.schedule import Postprocess
 from deoldify_lite.sources import spread
 from deoldify_lite.training.degradation import grayscale_input
+from deoldify_lite.training.inflection import saved_at
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.postprocess import LARGEST_GAIN, check, interpolate, postprocess
 
@@ -27,8 +29,8 @@ def generator(seed: int, head: float = 1.0) -> torch.nn.Module:
 @pytest.fixture
 def two(run):
     """Weights before and after a GAN phase, in the run's folder."""
-    run.folder.mkdir(parents=True)
-    paths = run.folder / "before.safetensors", run.folder / "after.safetensors"
+    paths = run.folder / "before.safetensors", run.gan_stage(1).weights
+    paths[1].parent.mkdir(parents=True)
     for seed, path in enumerate(paths):
         save_weights(generator(seed), path)
     return paths
@@ -36,14 +38,14 @@ def two(run):
 
 def postprocessed(run, two, **spec) -> tuple[torch.nn.Module, dict]:
     run.schedule = replace(run.schedule, postprocess=Postprocess(**spec))
-    done = postprocess(run, *two)
+    done = postprocess(run, two[0], run.gan_stage(1))
     save_weights(None, run.folder / "out.safetensors", config=done.config, state=done.state)
     return load_generator(run.folder / "out.safetensors"), done.report
 
 
 def test_by_default_it_is_what_the_gan_phase_gave(run, two):
     before, after = (read_safetensors(path)[1] for path in two)
-    state = postprocess(run, *two).state
+    state = postprocess(run, two[0], run.gan_stage(1)).state
     assert state.keys() == after.keys() and all(torch.equal(v, after[k]) for k, v in state.items())
     assert any(not torch.equal(v, before[k]) for k, v in state.items())
 
@@ -53,6 +55,19 @@ def test_weights_lie_between_before_and_after(fraction):
     ends = {"w": torch.zeros(3), "count": torch.tensor(5)}, {"w": torch.full((3,), 2.0), "count": torch.tensor(9)}
     mixed = interpolate(*ends, fraction)
     assert mixed["w"].tolist() == [2 * fraction] * 3 and int(mixed["count"]) == 9
+
+
+def test_weights_are_the_mean_of_all_steps_saved_from_one_on(run, two):
+    networks = {step: generator(step) for step in (0, 20, 40, 60)}
+    for step, network in networks.items():
+        save_weights(network, saved_at(run.gan_stage(1), step))
+    mean, report = postprocessed(run, two, average_from=40)
+    assert report["steps"] == [40, 60]
+    for name, parameter in mean.named_parameters():
+        ends = [networks[step].get_parameter(name) for step in (40, 60)]
+        torch.testing.assert_close(parameter, (ends[0] + ends[1]) / 2)
+    with pytest.raises(UsageError, match="later than 60, the last step"):
+        postprocessed(run, two, average_from=61)
 
 
 def test_batch_norms_are_measured_again(run, two):
@@ -107,6 +122,7 @@ def test_saturation_is_never_lowered_nor_raised_beyond_the_limit(run, two):
     [
         ({"interpolation": 1.5}, "lite", "postprocess.interpolation is a fraction"),
         ({"colorfulness": -0.1}, "lite", "postprocess.colorfulness is a fraction"),
+        ({"average_from": -1}, "lite", "postprocess.average_from is a generator step"),
         ({"batchnorm_photos": -1}, "lite", "postprocess.batchnorm_photos is a number of photos"),
         ({"colorfulness": 0.7}, "lite-rgb", "not lite-rgb"),
     ],
