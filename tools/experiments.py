@@ -164,19 +164,20 @@ def remade(experiment: Experiment, device: str) -> Path:
 
 
 def scaled(weights: Path, experiment: Experiment, references: Path, device: str) -> Path:
-    "Its weights with the head scaled to the experiment's mean colourfulness, on every fourth of the references."
+    "Its weights with the head scaled to the experiment's mean colourfulness, on up to 125 of the references."
     import torch
     from torchvision.transforms.functional import to_tensor
 
     from deoldify_lite.device import pick_device
     from deoldify_lite.evaluate.references import find_references
     from deoldify_lite.modeling.weights import load_generator, save_weights
+    from deoldify_lite.sources import spread
     from deoldify_lite.training.degradation import grayscale_input
     from deoldify_lite.training.postprocess import scale_to_colorfulness
 
     generator = load_generator(weights).to(pick_device(device)).eval()
-    found = find_references([references])[0][::4]
-    photos = torch.stack([to_tensor(photo.crop(16 * experiment.render_factor)) for photo in found])
+    found, side = find_references([references])[0], 16 * experiment.render_factor
+    photos = torch.stack([to_tensor(found[i].crop(side)) for i in spread(125, len(found))])
     photos = photos.to(pick_device(device))
     report = scale_to_colorfulness(generator, grayscale_input(photos), photos, experiment.colorfulness, largest=4.0)
     log.info("%s: %s", experiment.name, report)

@@ -180,7 +180,7 @@ def colorize(colorizer: Colorizer, photos: list[Image.Image], strength: float = 
 
 def write(path: Path, picture: Image.Image) -> None:
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=85)
+    picture.save(file, "JPEG", quality=84)
     write_atomically(path, file.getvalue())
     typer.echo(path)
 
