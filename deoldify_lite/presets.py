@@ -100,7 +100,7 @@ def _presets() -> dict[str, Schedule]:
             ema=0.99,
             save_every=60,
         ),
-        postprocess=Postprocess(average_from=180, colorfulness=0.8),
+        postprocess=Postprocess(average_last=0.65, colorfulness=0.8),
         balance=0.5,
     )
     return {

@@ -195,7 +195,7 @@ class Gan:
 class Postprocess:
     "What is done to the generator that the last GAN phase gives. The defaults leave it alone."
 
-    average_from: int = 0  # the mean of the weights saved from this generator step on; 0: those of the chosen step
+    average_last: float = 0.0  # the mean of the weights saved in this last part of the GAN phase; 0: the chosen step's
     interpolation: float = 1.0  # between the weights before the GAN phase (0) and after it (1)
     batchnorm_photos: int = 0  # training photos to recompute the decoder's BatchNorm statistics on; 0: none
     colorfulness: float = 0.0  # saturation is calibrated to this fraction of real photos' colourfulness; 0: not

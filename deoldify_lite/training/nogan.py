@@ -121,8 +121,8 @@ def choose_step(run: Run, step: int) -> Path:
     last = _last_gan(run)
     if last is None:
         raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")
-    if run.schedule.postprocess.average_from:
-        raise UsageError("the schedule takes the mean of many steps: --set postprocess.average_from=0 for one of them")
+    if run.schedule.postprocess.average_last:
+        raise UsageError("the schedule takes the mean of many steps: --set postprocess.average_last=0 for one of them")
     use_step(run.gan_stage(last), step)
     return _publish(run)
 

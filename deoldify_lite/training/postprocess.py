@@ -1,7 +1,7 @@
 """What is done to the generator that the GAN phase gives: postprocessing, all of it off by default.
 
-- Average the weights of all moments saved from a step on (Izmailov et al. 2018, arXiv:1803.05407): a GAN phase goes to
-  and fro, and their mean has its colours with fewer of its mistakes.
+- Average the weights saved in the last part of the phase (Izmailov et al. 2018, arXiv:1803.05407): it goes to and fro,
+  and their mean has its colours with fewer of its mistakes.
 - Interpolate between the weights before the phase and after it (Wortsman et al. 2022, arXiv:2109.01903): the phase is
   short and noisy, and part of the way keeps much of its variety and few of its mistakes.
 - Recompute the statistics of the decoder's BatchNorm, which interpolated weights do not fit (Izmailov et al.).
@@ -46,17 +46,13 @@ class Postprocessed:
 
 
 def postprocess(run: Run, before: Path, phase: Stage) -> Postprocessed:
-    """The generator made of the weights `before` a GAN phase and those that the phase gave.
-
-    Raises:
-        UsageError: the schedule averages from a step on, and none was saved so late.
-    """
+    "The generator made of the weights `before` a GAN phase and those that the phase gave."
     spec, after = run.schedule.postprocess, phase.weights
     config, state = read_safetensors(after)
     report = {"from": str(after.relative_to(run.folder)), "interpolation": spec.interpolation}
-    if spec.average_from:
-        report["steps"] = [step for step in saved_steps(phase) if step >= spec.average_from]
-        state = average(phase, report["steps"])
+    if spec.average_last:
+        report["steps"] = last_steps(saved_steps(phase), spec.average_last)
+        state = mean_of_states([read_safetensors(saved_at(phase, step))[1] for step in report["steps"]])
     if spec.interpolation != 1:
         state = interpolate(read_safetensors(before)[1], state, spec.interpolation)
     if spec.batchnorm_photos or spec.colorfulness:
@@ -81,11 +77,9 @@ def check(schedule: Schedule) -> None:
         UsageError: a value out of range, or saturation to be calibrated of a generator that predicts whole pictures.
     """
     spec, generator = schedule.postprocess, schedule.networks.generator
-    for name in ("interpolation", "colorfulness"):
+    for name in ("average_last", "interpolation", "colorfulness"):
         if not 0 <= (value := getattr(spec, name)) <= 1:
             raise UsageError(f"postprocess.{name} is a fraction, from 0 to 1, not {value:g}")
-    if spec.average_from < 0:
-        raise UsageError(f"postprocess.average_from is a generator step, not {spec.average_from}")
     if spec.batchnorm_photos < 0:
         raise UsageError(f"postprocess.batchnorm_photos is a number of photos, not {spec.batchnorm_photos}")
     if spec.colorfulness and generator != "lite":
@@ -96,12 +90,9 @@ def check(schedule: Schedule) -> None:
         raise UsageError(f"postprocess.clean_masked is a fraction, from 0 to 1, not {spec.clean_masked:g}")
 
 
-def average(phase: Stage, steps: list[int]) -> dict[str, Tensor]:
-    "The mean of the weights that a GAN phase saved at `steps`."
-    if not steps:
-        last = max(saved_steps(phase), default=0)
-        raise UsageError(f"postprocess.average_from is later than {last}, the last step saved in {phase.folder}")
-    return mean_of_states([read_safetensors(saved_at(phase, step))[1] for step in steps])
+def last_steps(steps: list[int], part: float) -> list[int]:
+    "Those of the saved `steps` of a phase, in order, that are in its last part; the last one is among them."
+    return [step for step in steps if step >= (1 - part) * steps[-1]]
 
 
 def interpolate(before: dict[str, Tensor], after: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:

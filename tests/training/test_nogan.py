@@ -120,9 +120,9 @@ def test_the_user_may_choose_another_step(finished):
     assert all(torch.equal(v.half(), ours[k].half()) for k, v in step.items())
     result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--use-step", "999"])
     assert result.exit_code == 2 and "no generator was saved at step 999" in result.output
-    averaging = ["--set", "postprocess.average_from=1"]
+    averaging = ["--set", "postprocess.average_last=1"]
     result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--use-step", "0", *averaging])
-    assert result.exit_code == 2 and "postprocess.average_from=0" in result.output
+    assert result.exit_code == 2 and "postprocess.average_last=0" in result.output
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from deoldify_lite import color
-from deoldify_lite.errors import UsageError
 from deoldify_lite.metrics.image import colorfulness
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import load_generator, read_safetensors, save_weights
@@ -57,17 +56,16 @@ def test_weights_lie_between_before_and_after(fraction):
     assert mixed["w"].tolist() == [2 * fraction] * 3 and int(mixed["count"]) == 9
 
 
-def test_weights_are_the_mean_of_all_steps_saved_from_one_on(run, two):
+def test_weights_are_the_mean_of_the_last_part(run, two):
     networks = {step: generator(step) for step in (0, 20, 40, 60)}
     for step, network in networks.items():
         save_weights(network, saved_at(run.gan_stage(1), step))
-    mean, report = postprocessed(run, two, average_from=40)
+    mean, report = postprocessed(run, two, average_last=0.34)
     assert report["steps"] == [40, 60]
     for name, parameter in mean.named_parameters():
         ends = [networks[step].get_parameter(name) for step in (40, 60)]
         torch.testing.assert_close(parameter, (ends[0] + ends[1]) / 2)
-    with pytest.raises(UsageError, match="later than 60, the last step"):
-        postprocessed(run, two, average_from=61)
+    assert postprocessed(run, two, average_last=0.01)[1]["steps"] == [60]
 
 
 def test_batch_norms_are_measured_again(run, two):
@@ -122,7 +120,7 @@ def test_saturation_is_never_lowered_nor_raised_beyond_the_limit(run, two):
     [
         ({"interpolation": 1.5}, "lite", "postprocess.interpolation is a fraction"),
         ({"colorfulness": -0.1}, "lite", "postprocess.colorfulness is a fraction"),
-        ({"average_from": -1}, "lite", "postprocess.average_from is a generator step"),
+        ({"average_last": 2}, "lite", "postprocess.average_last is a fraction"),
         ({"batchnorm_photos": -1}, "lite", "postprocess.batchnorm_photos is a number of photos"),
         ({"colorfulness": 0.7}, "lite-rgb", "not lite-rgb"),
     ],
