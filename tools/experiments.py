@@ -243,7 +243,7 @@ def metrics_table(experiments: list[Experiment]) -> str:
         samples, seconds = cost(experiment) if scores else (None, None)
         spent = [f"{samples:,}", f"{seconds / 60:.0f}"] if scores else ["-", "-"]
         rows.append([experiment.name, *spent, *(as_text(k, scores.get(k, {}).get("value")) for k in METRICS)])
-    return markdown_table(rows, METRICS, "samples_seen", "minutes")
+    return markdown_table(rows, METRICS, "samples seen", "minutes")
 
 
 if __name__ == "__main__":
