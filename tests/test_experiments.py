@@ -50,7 +50,7 @@ def plan(tmp_path) -> list:
     other = {"title": "Nothing", "about": "?", "of": str(tmp_path / "nowhere"), "runs": {"the end": {}}}
     pair = [str(tmp_path / "runs/smooth-l1")] * 2
     equal = {"title": "Equal", "about": "In colourfulness.", "colorfulness": 5, "runs": {}}
-    equal["runs"]["mean of two"] = {"of": pair, "stage": "generator/1-a"}
+    equal["runs"] |= {"mean of two": {"of": pair, "stage": "generator/1-a"}, "mean of results": {"of": pair}}
     whole = {"base": small, "render_factor": 3, "questions": [question, stages, other, equal]}
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(whole))
     page = tmp_path / "page.md"
@@ -74,7 +74,7 @@ def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, 
     assert trained[1:] == scores(tmp_path / "runs/smooth-l1") and int(trained[0]) > 0
     assert set(row(tmp_path, "base")) == {"-"}, "it was not asked for"
     before = (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns
-    names = ("smooth L1", "after a", "the end", "mean of two")
+    names = ("smooth L1", "after a", "the end", "mean of two", "mean of results")
     result = run(*plan, *both, *(word for name in names for word in ("--only", name)), **variables)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns == before
@@ -83,6 +83,7 @@ def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, 
     assert int(mean[0]) == 2 * int(trained[0]), "what each of the two saw"
     dull, equal = (score(tmp_path / f"runs/{name}", "colorfulness") for name in ("after-a", "mean-of-two"))
     assert dull < 4 and equal == pytest.approx(5, abs=0.5)
+    assert row(tmp_path, "mean of results")[0] == mean[0], "the runs' results, where no stage is named"
     assert "the end is left out: there is no run in" in result.stderr and set(row(tmp_path, "the end")) == {"-"}
 
 

@@ -151,13 +151,13 @@ def remade(experiment: Experiment, device: str) -> Path:
     from deoldify_lite.training.nogan import postprocessed
     from deoldify_lite.training.run import open_run
 
-    weights = experiment.folder / "generator.safetensors"
-    parts = [run / experiment.changes.get("stage", ".") / "weights.safetensors" for run in experiment.of]
-    if "stage" in experiment.changes and len(parts) == 1:
-        return parts[0]
+    stage, weights = experiment.changes.get("stage"), experiment.folder / "generator.safetensors"
+    parts = [run / stage / "weights.safetensors" if stage else run / "generator.safetensors" for run in experiment.of]
     if len(parts) > 1:
         average_weights(parts, weights)
         return weights
+    if stage:
+        return parts[0]
     done = postprocessed(open_run(experiment.of[0], changes=experiment.settings, device=device))
     save_weights(None, weights, config=done.config, state=done.state, dtype=torch.float16)
     return weights
@@ -175,10 +175,10 @@ def scaled(weights: Path, experiment: Experiment, references: Path, device: str)
     from deoldify_lite.training.degradation import grayscale_input
     from deoldify_lite.training.postprocess import scale_to_colorfulness
 
-    generator = load_generator(weights).to(pick_device(device)).eval()
+    on = pick_device(device)
+    generator = load_generator(weights).to(on).eval()
     found, side = find_references([references])[0], 16 * experiment.render_factor
-    photos = torch.stack([to_tensor(found[i].crop(side)) for i in spread(125, len(found))])
-    photos = photos.to(pick_device(device))
+    photos = torch.stack([to_tensor(found[i].crop(side)) for i in spread(125, len(found))]).to(on)
     report = scale_to_colorfulness(generator, grayscale_input(photos), photos, experiment.colorfulness, largest=4.0)
     log.info("%s: %s", experiment.name, report)
     save_weights(generator, experiment.folder / "scaled.safetensors")

@@ -14,7 +14,7 @@ def average(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write, .safetensors.")],
 ) -> None:
-    """Write the mean of several generators' weights, often better than each of them.
+    """Write the mean of several generators' weights, which can be better than each of them.
 
     Train twice from the same weights, with --set seed=1 and --set seed=2, or with other photos or sizes, and average.
     """
