@@ -44,6 +44,8 @@ class Loss:
     chroma_weight: float = 0.0  # extra weight of a pixel by the chroma of its ground truth; 0 treats all alike
     rebalancing: float = 0.0  # extra weight of pixels of rare colours: 1 as in Zhang et al. (2016)
     total_variation: float = 0.0  # weight of the prediction's total variation (Rudin et al. 1992)
+    saturation: float = 1.0  # factor on the colours of the ground truth in the feature terms
+    colorfulness: float = 0.0  # weight of the difference in colourfulness from each ground truth
     mask: float = 0.0  # of a restorer: weight of the loss of its mask
     fill: float = 0.0  # likewise, of what it says lies under the damage
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .. import color
 from ..errors import UsageError
+from ..metrics.image import colorfulness
 from ..modeling.pretrained import load_features
 from ..schedule import Loss
 from .precision import LossInPrecision
@@ -84,10 +85,13 @@ class FeatureLoss(nn.Module):
             parts["total_variation"] = self.loss.total_variation * sum(
                 cbcr.diff(dim=side).abs().mean() for side in (-2, -1)
             )
+        if self.loss.colorfulness:
+            ours, theirs = (colorfulness(color.denormalize(p.float())) / 255 for p in (predicted, target))
+            parts["colorfulness"] = self.loss.colorfulness * (ours - theirs).abs().mean()
         if any(self.weights):
             predicted, target = self._part(predicted, target)
             with torch.no_grad():
-                wanted = self.activations(target)
+                wanted = self.activations(self._saturated(target))
             first = 6 - len(self.weights)  # the last one is before pool 5
             for i, (ours, theirs, weight) in enumerate(zip(self.activations(predicted), wanted, self.weights), first):
                 parts[f"feature_{i}"] = weight * self._difference(ours.float(), theirs.float())
@@ -99,6 +103,13 @@ class FeatureLoss(nn.Module):
         if not self.loss.normalized:
             return F.l1_loss(ours, theirs)
         return (F.normalize(ours) - F.normalize(theirs)).square().sum(1).mean()
+
+    def _saturated(self, target: Tensor) -> Tensor:
+        if self.loss.saturation == 1:
+            return target
+        rgb = color.denormalize(target)
+        y = color.luma(rgb)
+        return color.normalize((y + self.loss.saturation * (rgb - y)).clamp(0, 1))
 
     def _part(self, *pictures: Tensor) -> list[Tensor]:
         "The same random part of each picture, `window` of the side."

@@ -58,6 +58,30 @@ def test_normalized_features_do_not_care_how_strong_activations_are():
     assert costs[True] == pytest.approx(1, rel=1e-3)
 
 
+def test_features_can_want_more_saturated_colours():
+    """Pixels still want the ground truth's."""
+    gray, tint = torch.full((1, 3, 16, 16), 0.5), torch.tensor([0.1, 0.0, -0.1])[:, None, None]
+    tint = tint - color.luma(tint)
+    target, vivid = (color.normalize(gray + factor * tint) for factor in (1.0, 1.2))
+    loss = FeatureLoss(replace(UNTRAINED, saturation=1.2))
+    at_target, at_vivid = ((loss(p, target), dict(loss.parts))[1] for p in (target, vivid))
+    assert at_target.pop("pixel") == 0 and at_vivid.pop("pixel") > 0
+    assert all(at_vivid[k] < 1e-5 < at_target[k] for k in at_target)
+
+
+def test_each_photo_can_be_asked_for_its_own_colourfulness():
+    """Colours exchanged between two photos cost something; other colours of the same strength nothing."""
+    gray = torch.full((2, 3, 16, 16), 0.5)
+    loss = FeatureLoss(Loss(network="untrained", pixel=0.0, features=(), colorfulness=1.0))
+    dull, vivid = (color.normalize(gray + s * torch.randn(2, 3, 16, 16).clamp(-2, 2)) for s in (0.02, 0.1))
+    target = torch.stack([dull[0], vivid[0]])
+    assert float(loss(target.flip(-1), target)) == pytest.approx(0, abs=1e-6)
+    assert float(loss(target.flip(0), target)) > 0.05
+    flat = color.normalize(gray).requires_grad_()
+    loss(flat, target).backward()
+    assert flat.grad.isfinite().all()
+
+
 def test_every_weight_of_the_features_has_an_activation():
     """They are those of the last ones; more than the network has are refused."""
     loss = FeatureLoss(replace(UNTRAINED, features=(1.0, 1.0)))
