@@ -27,6 +27,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Flushed to the disk first, so that after a power cut there is the old file or the new one. If the block fails, the
     temporary file goes away and `path` stays as it was. If the process is killed, `remove_leftovers` clears it away.
+
+    Raises:
+        OSError: of the block, such as a full disk; it has the file's name, which a failed write does not say.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,14 +41,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # memory cards and network drives have no permissions to change
             temporary.chmod(0o666 & ~UMASK)  # mkstemp keeps others out; an ordinary file would not
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            error.filename = str(path)
         raise
     finally:
         lock.close()
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+def write_atomically(path: Path, data: bytes | memoryview | str) -> None:
     "Write a whole file at once, atomically."
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)

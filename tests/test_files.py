@@ -44,6 +44,21 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert path.read_text() == "old"
 
 
+def test_a_disk_that_is_full_is_named(tmp_path):
+    """Or a file that may not grow as large: what fails is a plain write, whose error says nothing of the file."""
+    resource = pytest.importorskip("resource")
+    path, limits = tmp_path / "a.bin", resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_bytes(b"old")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError) as failure:
+            write_atomically(path, bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert failure.value.filename == str(path) and failure.value.strerror
+    assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
 def test_a_failure_to_replace_leaves_no_temporary_file(tmp_path):
     (tmp_path / "a.jpg").mkdir()
     with pytest.raises(OSError):

@@ -4,20 +4,22 @@ What is random in a step follows from the seed, the stage and the step's number 
 checkpoint holds networks, optimisers and one number, and no state of any random generator.
 """
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..files import atomic_path
+from ..files import write_atomically
 from .errors import WrongCheckpoint
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     "Write tensors, numbers, strings, lists and dicts of them atomically: killed at any moment, the old file stands."
-    with atomic_path(path) as temporary:
-        torch.save(dict(content), temporary)
+    saved = io.BytesIO()  # torch's own writer makes an unreadable error of a full disk
+    torch.save(dict(content), saved)
+    write_atomically(path, saved.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
