@@ -29,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary file goes away and `path` stays as it was. If the process is killed, `remove_leftovers` clears it away.
 
     Raises:
-        OSError: of the block, such as a full disk; it has the file's name, which a failed write does not say.
+        OSError: of the block, such as a full disk; named after `path` if it names no file, as failed writes do not.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and not error.filename:
-            error.filename = str(path)
+            with contextlib.suppress(AttributeError):  # those of PyAV cannot be given one
+                error.filename = str(path)
         raise
     finally:
         lock.close()

@@ -1,5 +1,6 @@
 """A file is there in full or not at all, whatever happens while it is written."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -57,6 +58,17 @@ def test_a_disk_that_is_full_is_named(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert failure.value.filename == str(path) and failure.value.strerror
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_an_error_that_takes_no_name_stays_what_it_is(tmp_path):
+    """As those of PyAV, whose names cannot be set."""
+
+    class Fixed(OSError):
+        filename = property(lambda self: None)
+
+    with pytest.raises(Fixed, match="no space"), atomic_path(tmp_path / "a.mp4"):
+        raise Fixed(errno.ENOSPC, "no space")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failure_to_replace_leaves_no_temporary_file(tmp_path):
