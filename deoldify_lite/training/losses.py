@@ -108,8 +108,7 @@ class FeatureLoss(nn.Module):
         if self.loss.saturation == 1:
             return target
         rgb = color.denormalize(target)
-        y = color.luma(rgb)
-        return color.normalize((y + self.loss.saturation * (rgb - y)).clamp(0, 1))
+        return color.normalize(color.merge(color.luma(rgb), self.loss.saturation * color.chroma(rgb)).clamp(0, 1))
 
     def _part(self, *pictures: Tensor) -> list[Tensor]:
         "The same random part of each picture, `window` of the side."
