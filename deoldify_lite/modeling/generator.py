@@ -11,6 +11,7 @@ weights when they are saved (`layers.plain_state`).
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import color
@@ -19,7 +20,8 @@ from .encoders import ResNetEncoder, build_encoder
 from .layers import BLURS, PixelShuffle, UnetBlock, conv_layer, fit_size, replicate_borders
 
 PADDINGS = ("zeros", "replicate")
-DEFAULTS = {"attention": True, "padding": "zeros", "blur": "top_left"}  # what a file that says nothing of them has
+# What a file that says nothing of them has.
+DEFAULTS = {"attention": True, "padding": "zeros", "blur": "top_left", "smooth": False, "cast": 1.0}
 
 
 class Lite(nn.Module):
@@ -39,10 +41,17 @@ class Lite(nn.Module):
     predicts, outputs = "chroma", 2
 
     def __init__(
-        self, encoder: str = "resnet34", attention: bool = True, padding: str = "zeros", blur: str = "top_left"
+        self,
+        encoder: str = "resnet34",
+        attention: bool = True,
+        padding: str = "zeros",
+        blur: str = "top_left",
+        smooth: bool = False,
+        cast: float = 1.0,
     ):
         super().__init__()
-        options = {"attention": attention, "padding": padding, "blur": blur}
+        self.smooth, self.cast = smooth, cast
+        options = {"attention": attention, "padding": padding, "blur": blur, "smooth": smooth, "cast": cast}
         self.config = {"architecture": self.architecture, "encoder": encoder}
         self.config |= {name: value for name, value in options.items() if value != DEFAULTS[name]}
         body = build_encoder(encoder)
@@ -98,7 +107,10 @@ class Lite(nn.Module):
     def head(self, features: Tensor, x: Tensor) -> Tensor:
         "The decoder's last features -> what `raw` gives for the picture `x`."
         *_, shuffle, _, last = self.layers
-        return fit_size(last(shuffle(features)), x, "bilinear").float()
+        raw = fit_size(last(shuffle(features)), x, "bilinear").float()
+        if self.smooth:
+            raw = F.avg_pool2d(F.pad(raw, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        return raw if self.cast == 1 else raw - (1 - self.cast) * raw.mean((2, 3), keepdim=True)
 
     def raw(self, x: Tensor) -> Tensor:
         "What the head makes of a normalised grayscale picture (N, 3, H, W): (N, outputs, H, W)."
@@ -217,6 +229,8 @@ def build_generator(
     attention: bool = True,
     padding: str = "zeros",
     blur: str = "top_left",
+    smooth: bool = False,
+    cast: float = 1.0,
 ) -> nn.Module:
     """An untrained generator: `lite` or `lite-rgb` with the options below, or DeOldify's `deep` or `wide`.
 
@@ -225,6 +239,8 @@ def build_generator(
         padding: of all convolutions at the picture's border: `zeros`, or `replicate`, which repeats the border.
         blur: side on which the decoder's blur is padded, `top_left` or `bottom_right` (`layers.PixelShuffle`): the one
             that cancels the offset of the encoder's deep features.
+        smooth: each value that the head makes is the mean of it and its eight neighbours.
+        cast: how much of the mean over the picture of what the head makes stays, the rest is taken off: 1 is all.
 
     Raises:
         ValueError: no such architecture or encoder, or no such variant of it; `replicate` with an encoder of timm whose
@@ -233,9 +249,10 @@ def build_generator(
     if padding not in PADDINGS or blur not in BLURS:
         raise UsageError(f"padding is {' or '.join(PADDINGS)}, blur {' or '.join(BLURS)}: not {padding!r}, {blur!r}")
     if lite := {"lite": Lite, "lite-rgb": LiteRGB}.get(architecture):
-        return lite(encoder, attention, padding, blur)
+        return lite(encoder, attention, padding, blur, smooth, cast)
     if architecture in ("deep", "wide"):
-        if {"attention": attention, "padding": padding, "blur": blur} != DEFAULTS:
-            raise UsageError(f"{architecture} is as DeOldify published it; attention, padding and blur are lite's")
+        options = {"attention": attention, "padding": padding, "blur": blur, "smooth": smooth, "cast": cast}
+        if options != DEFAULTS:
+            raise UsageError(f"{architecture} is as DeOldify published it; {', '.join(DEFAULTS)} are lite's")
         return DeOldify(architecture)
     raise UsageError(f"generator {architecture!r} is unknown; choose lite, lite-rgb, deep or wide")

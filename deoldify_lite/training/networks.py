@@ -71,7 +71,7 @@ def untrained_generator(networks: Networks) -> nn.Module:
     "The generator that the schedule describes."
     if networks.generator == RestorerUnet.architecture:
         return RestorerUnet(networks.width, networks.encoder)
-    options = (networks.attention, networks.padding, networks.blur)
+    options = (networks.attention, networks.padding, networks.blur, networks.smooth, networks.cast)
     return build_generator(networks.generator, networks.encoder, *options)
 
 

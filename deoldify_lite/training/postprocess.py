@@ -5,6 +5,9 @@
 - Interpolate between the weights before the phase and after it (Wortsman et al. 2022, arXiv:2109.01903): the phase is
   short and noisy, and part of the way keeps much of its variety and few of its mistakes.
 - Recompute the statistics of the decoder's BatchNorm, which interpolated weights do not fit (Izmailov et al.).
+- Smooth what the head makes: photos have less fine detail in chroma than a network's noise puts there.
+- Take off a part of each picture's colour cast, the mean of its prediction. It is the least certain of its colours, and
+  calibrating the saturation makes it as much stronger as all others.
 - Calibrate the saturation, so that predictions are as colourful as a set fraction of real photos.
 """
 
@@ -55,6 +58,9 @@ def postprocess(run: Run, before: Path, phase: Stage) -> Postprocessed:
         state = mean_of_states([read_safetensors(saved_at(phase, step))[1] for step in report["steps"]])
     if spec.interpolation != 1:
         state = interpolate(read_safetensors(before)[1], state, spec.interpolation)
+    if spec.smooth or spec.cast != 1:
+        config = config | {"smooth": spec.smooth, "cast": spec.cast}
+        report |= {"smooth": spec.smooth, "cast": spec.cast}
     if spec.batchnorm_photos or spec.colorfulness:
         generator = build_generator(**config)
         load_strictly(generator, state, after)
@@ -77,13 +83,17 @@ def check(schedule: Schedule) -> None:
         UsageError: a value out of range, or saturation to be calibrated of a generator that predicts whole pictures.
     """
     spec, generator = schedule.postprocess, schedule.networks.generator
-    for name in ("average_last", "interpolation", "colorfulness"):
+    for name in ("average_last", "interpolation", "cast", "colorfulness"):
         if not 0 <= (value := getattr(spec, name)) <= 1:
             raise UsageError(f"postprocess.{name} is a fraction, from 0 to 1, not {value:g}")
     if spec.batchnorm_photos < 0:
         raise UsageError(f"postprocess.batchnorm_photos is a number of photos, not {spec.batchnorm_photos}")
     if spec.colorfulness and generator != "lite":
         raise UsageError(f"postprocess.colorfulness is for lite, which predicts chroma, not {generator}; set it to 0")
+    if (spec.smooth or spec.cast != 1) and generator != "lite":
+        raise UsageError(
+            f"postprocess.smooth and cast are for lite, which predicts chroma, not {generator}; leave them"
+        )
     if spec.batchnorm_photos and schedule.restores:
         raise UsageError("postprocess.batchnorm_photos is for colorizers, not for a restorer; set it to 0")
     if not 0 <= spec.clean_masked < 1:

@@ -99,6 +99,23 @@ def test_any_size_gives_that_size(tiny, size):
     assert cbcr.abs().max() < 0.5
 
 
+@pytest.mark.parametrize("size", [(1, 1), (17, 40), (32, 64)])
+def test_smooth_and_cast_change_only_what_the_head_makes(tiny, size):
+    """Nine pixels are averaged, borders repeated, and of each picture's mean so much stays."""
+    options = {"smooth": True, "cast": 0.6}
+    other = build_generator("lite", "test_resnet", **options).eval()
+    other.load_state_dict(tiny.state_dict(), strict=True)
+    assert other.config == tiny.config | options
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain, raw = tiny.raw(x), other.raw(x)
+    height, width = size
+    rows, columns = (torch.arange(-1, side + 1).clamp(0, side - 1) for side in size)
+    whole = plain[:, :, rows][:, :, :, columns]
+    mean = sum(whole[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
+    torch.testing.assert_close(raw, mean - 0.4 * mean.mean((2, 3), keepdim=True), rtol=1e-4, atol=1e-5)
+
+
 def test_lite_keeps_the_luma(tiny):
     """Only chroma is predicted: where the result is inside the gamut its luma is the input's."""
     y = torch.full((1, 1, 32, 32), 0.5)
@@ -251,7 +268,10 @@ def test_an_encoder_that_pads_by_itself_is_refused():
         build_generator("lite", "tf_mobilenetv3_small_minimal_100", padding="replicate")
 
 
-@pytest.mark.parametrize("option", [{"padding": "replicate"}, {"blur": "bottom_right"}, {"attention": False}])
+@pytest.mark.parametrize(
+    "option",
+    [{"padding": "replicate"}, {"blur": "bottom_right"}, {"attention": False}, {"smooth": True}, {"cast": 0.5}],
+)
 @pytest.mark.parametrize("architecture", ["deep", "wide"])
 def test_deoldifys_networks_have_no_options(architecture, option):
     with pytest.raises(UsageError, match="as DeOldify published it"):

@@ -115,6 +115,20 @@ def test_saturation_is_never_lowered_nor_raised_beyond_the_limit(run, two):
     assert report["gain"] == 1.0
 
 
+def test_smoothing_and_a_weaker_cast_are_recorded_with_the_weights(run, two):
+    """... which stay as they are, and the saturation is that of what comes out."""
+    after, report = postprocessed(run, two, smooth=True, cast=0.5)
+    plain = load_generator(two[1])
+    assert after.config == plain.config | {"smooth": True, "cast": 0.5} and report["cast"] == 0.5
+    assert all(torch.equal(v, plain.state_dict()[k]) for k, v in after.state_dict().items())
+    grays, _ = run.fixed_batch(run.schedule.generator_stages[-1].size, 2)
+    with torch.inference_mode():
+        means = [network.raw(grays).mean((2, 3)) for network in (plain, after)]
+    torch.testing.assert_close(means[1], means[0] / 2, rtol=0.05, atol=1e-3)  # smoothing counts borders twice
+    calibrated, again = postprocessed(run, two, smooth=True, cast=0.5, colorfulness=0.8)
+    assert calibrated.config == after.config and again["gain"] > 1
+
+
 @pytest.mark.parametrize(
     ("spec", "network", "message"),
     [
@@ -123,6 +137,8 @@ def test_saturation_is_never_lowered_nor_raised_beyond_the_limit(run, two):
         ({"average_last": 2}, "lite", "postprocess.average_last is a fraction"),
         ({"batchnorm_photos": -1}, "lite", "postprocess.batchnorm_photos is a number of photos"),
         ({"colorfulness": 0.7}, "lite-rgb", "not lite-rgb"),
+        ({"cast": 1.1}, "lite", "postprocess.cast is a fraction"),
+        ({"smooth": True}, "lite-rgb", "not lite-rgb"),
     ],
 )
 def test_what_cannot_be_is_refused_before_training(run, spec, network, message):
