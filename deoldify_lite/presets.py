@@ -81,10 +81,10 @@ def _presets() -> dict[str, Schedule]:
         lite,
         preset="projected",
         networks=replace(lite.networks, init_from="lite", padding="replicate", critic="projected", critic_width=64),
-        loss=replace(lite.loss, features=(0.8,) * 5, normalized=True),
+        loss=replace(lite.loss, features=(0.8,) * 5, normalized=True, saturation=1.2),
         generator_stages=(
             GeneratorStage(
-                "128", 128, 16, 2.5e-4, 2.5e-5, pct_start=0.05, epochs=0.4, window=0.5, chroma_weight=2.0, ema=0.999
+                "128", 128, 16, 3e-4, 3e-5, pct_start=0.05, epochs=1.0, window=0.5, chroma_weight=2.0, ema=0.999
             ),
         ),
         generate=Generate(fraction=0.05),
@@ -92,15 +92,15 @@ def _presets() -> dict[str, Schedule]:
         gan=replace(
             lite.gan,
             size=128,
-            fraction=0.16,
+            fraction=0.06,
             critic_threshold=1.6,
             adversarial_ratio=0.5,
             window=0.5,
             chroma_weight=2.0,
             ema=0.99,
-            save_every=60,
+            save_every=30,
         ),
-        postprocess=Postprocess(average_last=0.65, colorfulness=0.8),
+        postprocess=Postprocess(average_last=0.65, interpolation=0.35, smooth=True, cast=0.85, colorfulness=0.78),
         balance=0.5,
     )
     return {

@@ -67,7 +67,8 @@ def centre(weights: Tensor, cell: int) -> Tensor:
 
 @torch.no_grad()
 def averaging(generator: nn.Module) -> nn.Module:
-    "The generator, changed in place, with means for kernels and maxima, and without attention."
+    "The generator, changed in place, with means for kernels and maxima, and without what looks at the whole picture."
+    generator.cast = 1.0
     for name, module in list(generator.named_modules()):
         if isinstance(module, nn.Conv2d):
             module.weight.fill_(0.5 / module.weight[0].numel())  # half, so that sums with shortcuts stay small

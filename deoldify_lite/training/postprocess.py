@@ -58,9 +58,8 @@ def postprocess(run: Run, before: Path, phase: Stage) -> Postprocessed:
         state = mean_of_states([read_safetensors(saved_at(phase, step))[1] for step in report["steps"]])
     if spec.interpolation != 1:
         state = interpolate(read_safetensors(before)[1], state, spec.interpolation)
-    if spec.smooth or spec.cast != 1:
-        config = config | {"smooth": spec.smooth, "cast": spec.cast}
-        report |= {"smooth": spec.smooth, "cast": spec.cast}
+    if head := ({"smooth": True} if spec.smooth else {}) | ({"cast": spec.cast} if spec.cast != 1 else {}):
+        config, report = config | head, report | head
     if spec.batchnorm_photos or spec.colorfulness:
         generator = build_generator(**config)
         load_strictly(generator, state, after)
