@@ -151,6 +151,8 @@ def _presets() -> dict[str, Schedule]:
             networks=Networks(
                 encoder="tf_efficientnet_lite2",
                 padding="replicate",
+                smooth=True,
+                cast=0.85,
                 init_from="lite",
                 frozen_statistics=True,
                 critic_width=64,

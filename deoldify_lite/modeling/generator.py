@@ -9,6 +9,7 @@ weights when they are saved (`layers.plain_state`).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,14 @@ class Lite(nn.Module):
 
     DeOldify puts 55 % of its arithmetic into a residual block at full resolution (`last_cross`). The eye takes fine
     detail from luma, which comes from the photo itself, so that block is left out.
+
+    Args:
+        attention: self-attention at an eighth of the picture's side.
+        padding: of all convolutions at the picture's border: `zeros`, or `replicate`, which repeats the border.
+        blur: side on which the decoder's blur is padded, `top_left` or `bottom_right` (`layers.PixelShuffle`): the one
+            that cancels the offset of the encoder's deep features.
+        smooth: each value that the head makes is the mean of it and its eight neighbours.
+        cast: how much of the mean over the picture of what the head makes stays, the rest is taken off: 1 is all.
     """
 
     architecture = "lite"
@@ -50,6 +59,10 @@ class Lite(nn.Module):
         cast: float = 1.0,
     ):
         super().__init__()
+        if padding not in PADDINGS or blur not in BLURS:
+            raise UsageError(
+                f"padding is {' or '.join(PADDINGS)}, blur {' or '.join(BLURS)}: not {padding!r}, {blur!r}"
+            )
         self.smooth, self.cast = smooth, cast
         options = {"attention": attention, "padding": padding, "blur": blur, "smooth": smooth, "cast": cast}
         self.config = {"architecture": self.architecture, "encoder": encoder}
@@ -223,36 +236,18 @@ class _ResBlock(nn.Module):
         return x + self.layers(x)
 
 
-def build_generator(
-    architecture: str = "lite",
-    encoder: str = "resnet34",
-    attention: bool = True,
-    padding: str = "zeros",
-    blur: str = "top_left",
-    smooth: bool = False,
-    cast: float = 1.0,
-) -> nn.Module:
-    """An untrained generator: `lite` or `lite-rgb` with the options below, or DeOldify's `deep` or `wide`.
-
-    Args:
-        attention: self-attention at an eighth of the picture's side.
-        padding: of all convolutions at the picture's border: `zeros`, or `replicate`, which repeats the border.
-        blur: side on which the decoder's blur is padded, `top_left` or `bottom_right` (`layers.PixelShuffle`): the one
-            that cancels the offset of the encoder's deep features.
-        smooth: each value that the head makes is the mean of it and its eight neighbours.
-        cast: how much of the mean over the picture of what the head makes stays, the rest is taken off: 1 is all.
+def build_generator(architecture: str = "lite", encoder: str = "resnet34", **options: Any) -> nn.Module:
+    """An untrained generator: `lite` or `lite-rgb` with the `options` of `Lite`, or DeOldify's `deep` or `wide`.
 
     Raises:
         ValueError: no such architecture or encoder, or no such variant of it; `replicate` with an encoder of timm whose
             convolutions pad by themselves.
+        TypeError: no such option.
     """
-    if padding not in PADDINGS or blur not in BLURS:
-        raise UsageError(f"padding is {' or '.join(PADDINGS)}, blur {' or '.join(BLURS)}: not {padding!r}, {blur!r}")
     if lite := {"lite": Lite, "lite-rgb": LiteRGB}.get(architecture):
-        return lite(encoder, attention, padding, blur, smooth, cast)
+        return lite(encoder, **options)
     if architecture in ("deep", "wide"):
-        options = {"attention": attention, "padding": padding, "blur": blur, "smooth": smooth, "cast": cast}
-        if options != DEFAULTS:
+        if DEFAULTS | options != DEFAULTS:
             raise UsageError(f"{architecture} is as DeOldify published it; {', '.join(DEFAULTS)} are lite's")
         return DeOldify(architecture)
     raise UsageError(f"generator {architecture!r} is unknown; choose lite, lite-rgb, deep or wide")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .. import color
 from ..device import autocast
 from ..modeling.critic import Critic
-from ..modeling.generator import build_generator
+from ..modeling.generator import DEFAULTS, build_generator
 from ..modeling.layers import add_spectral_norm
 from ..modeling.pretrained import load_pretrained_encoder
 from ..modeling.projected_critic import ProjectedCritic
@@ -71,8 +71,8 @@ def untrained_generator(networks: Networks) -> nn.Module:
     "The generator that the schedule describes."
     if networks.generator == RestorerUnet.architecture:
         return RestorerUnet(networks.width, networks.encoder)
-    options = (networks.attention, networks.padding, networks.blur, networks.smooth, networks.cast)
-    return build_generator(networks.generator, networks.encoder, *options)
+    options = {name: getattr(networks, name) for name in DEFAULTS}
+    return build_generator(networks.generator, networks.encoder, **options)
 
 
 def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
