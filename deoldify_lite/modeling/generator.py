@@ -122,7 +122,8 @@ class Lite(nn.Module):
         *_, shuffle, _, last = self.layers
         raw = fit_size(last(shuffle(features)), x, "bilinear").float()
         if self.smooth:
-            raw = F.avg_pool2d(F.pad(raw, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+            # As channels_last, two channels take three times as long.
+            raw = F.avg_pool2d(F.pad(raw.contiguous(), (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         return raw if self.cast == 1 else raw - (1 - self.cast) * raw.mean((2, 3), keepdim=True)
 
     def raw(self, x: Tensor) -> Tensor:
