@@ -15,4 +15,5 @@ fi
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/pytest -q -n 2 --dist worksteal "$@"
+# Three workers for two cores: browsers, servers and Ray are often waited for.
+.venv/bin/pytest -q -n 3 --dist worksteal "$@"

@@ -61,6 +61,15 @@ def browser():
         yield running
 
 
+@pytest.fixture(scope="module")
+def ray_cluster():
+    "The address of a Ray on this machine. Not for longer than a module: its processes take memory that others need."
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is an extra")
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()
+
+
 @pytest.fixture(scope="session")
 def lpips():
     """With AlexNet's weights, which no package brings along."""

@@ -30,11 +30,11 @@ def run(*arguments, **variables) -> subprocess.CompletedProcess:
 def plan(tmp_path) -> list:
     "A small plan, photos and a page; the arguments that name them."
     photos, references = tmp_path / "photos", tmp_path / "references"
-    for folder, box in ((photos, (0, 0, 200, 200)), (references, (100, 50, 400, 350))):
+    for folder, box, count in ((photos, (0, 0, 200, 200), 3), (references, (100, 50, 400, 350), 1)):
         folder.mkdir()
         for name, path in sample_photos().items():
             with Image.open(path) as image:
-                for i in range(3):
+                for i in range(count):
                     moved = tuple(v + 15 * i for v in box)
                     image.convert("RGB").crop(moved).save(folder / f"{Path(name).stem}{i}.png")
     small = {

@@ -179,7 +179,7 @@ def scaled(weights: Path, experiment: Experiment, references: Path, device: str)
     generator = load_generator(weights).to(on).eval()
     found, side = find_references([references])[0], 16 * experiment.render_factor
     photos = torch.stack([to_tensor(found[i].crop(side)) for i in spread(125, len(found))]).to(on)
-    report = scale_to_colorfulness(generator, grayscale_input(photos), photos, experiment.colorfulness, largest=4.0)
+    report = scale_to_colorfulness(generator, grayscale_input(photos), photos, experiment.colorfulness, (0.25, 4.0))
     log.info("%s: %s", experiment.name, report)
     save_weights(generator, experiment.folder / "scaled.safetensors")
     return experiment.folder / "scaled.safetensors"

@@ -172,13 +172,17 @@ def calibrate_saturation(run: Run, generator: nn.Module) -> dict[str, float]:
 
 @torch.inference_mode()
 def scale_to_colorfulness(
-    generator: nn.Module, grays: Tensor, target: Tensor, wanted: float, largest: float = LARGEST_GAIN
+    generator: nn.Module,
+    grays: Tensor,
+    target: Tensor,
+    wanted: float,
+    gains: tuple[float, float] = (1.0, LARGEST_GAIN),
 ) -> dict[str, float]:
     """Scale the head of a generator that predicts chroma, in place, to the mean colourfulness `wanted`.
 
     Args:
         grays: normalised grayscale input, (N, 3, H, W); target: the photos in colour, in [0, 1], whose luma is kept.
-        largest: the gain at most; the smallest is 1, so that predictions are never made duller.
+        gains: the smallest and the largest that may be; from 1 on, predictions are never made duller.
 
     Returns the gain, and what was wanted, before and after it.
     """
@@ -189,7 +193,7 @@ def scale_to_colorfulness(
         rgb = color.merge(luma, generator.bounded(gain * raw)).clamp(0, 1)
         return float(colorfulness(rgb).mean())
 
-    low, high = 1.0, largest
+    low, high = gains
     while high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (middle, high) if mean_colorfulness(middle) < wanted else (low, middle)

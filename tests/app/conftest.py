@@ -1,7 +1,6 @@
 """A page that runs: `scripts/app.py` as a program of its own, with every call to another host written down."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from helpers.scripts import free_port
 
 ROOT = Path(__file__).parents[2]
 WATCHED = """
@@ -60,12 +61,6 @@ class Server:
         "Resident megabytes that are not files."
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1024
-
-
-def free_port() -> int:
-    with socket.socket() as any_socket:
-        any_socket.bind(("127.0.0.1", 0))
-        return any_socket.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

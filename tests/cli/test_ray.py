@@ -19,6 +19,8 @@ pytestmark = pytest.mark.usefixtures("pillow_limit_restored")
 
 @pytest.fixture
 def run(weights):
+    "The command, with a Ray of its own unless it is told of another."
+
     def run(*arguments):
         return CliRunner().invoke(program, ["ray", f"--weights={weights}", "--render-factor=2", *map(str, arguments)])
 
@@ -69,7 +71,7 @@ def test_with_two_actors_as_without(run, photos, tmp_path, weights):
 
 
 @pytest.mark.slow
-def test_a_photo_that_takes_its_process_down_fails_alone(run, photos, tmp_path, monkeypatch):
+def test_a_photo_that_takes_its_process_down_fails_alone(run, photos, tmp_path, monkeypatch, ray_cluster):
     """... while what is there already is skipped."""
     from deoldify_lite.colorize.ray import Predictor
 
@@ -83,7 +85,9 @@ def test_a_photo_that_takes_its_process_down_fails_alone(run, photos, tmp_path, 
     (tmp_path / "out" / "x").mkdir(parents=True)
     (tmp_path / "out" / "x" / "00.png").write_bytes(b"done before")
     (photos / "x" / "bad.jpg").unlink()
-    result = run("-r", "--actors=1", photos, tmp_path / "out", "--report", tmp_path / "ray.jsonl")
+    result = run(
+        *("-r", "--actors=1", f"--address={ray_cluster}"), photos, tmp_path / "out", "--report", tmp_path / "ray.jsonl"
+    )
     report = report_of(tmp_path / "ray.jsonl")
     failed = {Path(name).name: line["error"] for name, line in report.items() if line["status"] == "failed"}
     assert failed.keys() == {"07.png", "same.gif.png"}
@@ -113,13 +117,13 @@ def test_without_ray_it_says_what_to_install(run, photos, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_hints_beside_photos_a_reference_and_variants(run, tmp_path):
+def test_hints_beside_photos_a_reference_and_variants(run, tmp_path, ray_cluster):
     (tmp_path / "in").mkdir()
     with Image.open(sample_photos()["flower.jpg"]) as flower:
         flower.convert("L").resize((64, 48)).save(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "a.hints.json").write_text('[[30, 20, "red"]]')
     flags = ("--variants=2", f"--like={sample_photos()['flower.jpg']}", f"--report={tmp_path / 'r.jsonl'}")
-    result = run(tmp_path / "in", tmp_path / "out", *flags)
+    result = run(tmp_path / "in", tmp_path / "out", *flags, f"--address={ray_cluster}")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [str(tmp_path / "out" / f"a_{i}.png") for i in (1, 2)]
     assert report_of(tmp_path / "r.jsonl")[str(tmp_path / "in" / "a.png")]["notes"] == ["colorized with a.hints.json"]

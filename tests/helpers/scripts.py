@@ -2,6 +2,7 @@
 
 import importlib.util
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,10 @@ def start_script(path: str, *arguments, **options) -> subprocess.Popen:
         # Whoever starts the tests in the background may have had SIGINT ignored, which is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def free_port() -> int:
+    "For a program that listens on this machine; nobody else has it at the moment."
+    with socket.socket() as any_socket:
+        any_socket.bind(("127.0.0.1", 0))
+        return any_socket.getsockname()[1]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from deoldify_lite.cli import program
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import read_safetensors, save_weights
+from helpers.scripts import free_port
 from helpers.smoke import SMALL
 
 pytestmark = pytest.mark.slow
@@ -32,18 +34,21 @@ CHANGES = SMALL | {
 }
 
 
-def command(folder: Path, photos: Path, init_from: Path, batch: int, processes: int) -> list[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines=1", "--mixed_precision=no"]
-    launch += [f"--num_processes={processes}", "--dynamo_backend=no", f"--main_process_port={port}"]
+def options(folder: Path, photos: Path, init_from: Path, batch: int) -> list[str]:
+    "Of scripts/nogan.py."
     changes = [f"--set={field}={value.replace('BATCH', str(batch))}" for field, value in CHANGES.items()]
     return [
-        *(sys.executable, *(launch if processes > 1 else ()), str(SCRIPT), "--preset", "smoke", "--device", "cpu"),
-        *("--precision", "float32", "--photos", str(photos), "--run", str(folder), "--init-from", str(init_from)),
-        *("--set=networks.frozen_statistics=true", "--checkpoint-seconds", "0", *changes),
+        *("--preset", "smoke", "--device", "cpu", "--precision", "float32", "--checkpoint-seconds", "0"),
+        *("--photos", str(photos), "--run", str(folder), "--init-from", str(init_from)),
+        *("--set=networks.frozen_statistics=true", *changes),
     ]
+
+
+def launch(*arguments: str) -> list[str]:
+    "The command that starts two processes of scripts/nogan.py."
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines=1", "--mixed_precision=no"]
+    launcher += ["--num_processes=2", "--dynamo_backend=no", f"--main_process_port={free_port()}"]
+    return [sys.executable, *launcher, str(SCRIPT), *arguments]
 
 
 def run(arguments: list[str]) -> None:
@@ -69,7 +74,7 @@ def pair(tmp_path_factory, photos, start) -> Path:
     """A run of two processes with batches of two each."""
     pytest.importorskip("accelerate")
     folder = tmp_path_factory.mktemp("pair") / "run"
-    run(command(folder, photos, start, batch=2, processes=2))
+    run(launch(*options(folder, photos, start, batch=2)))
     return folder
 
 
@@ -82,7 +87,8 @@ RESULTS = (
 
 def test_two_processes_are_one_with_twice_the_batch(tmp_path, photos, start, pair):
     """In every stage, the GAN phase with its turns included, where BatchNorm keeps its statistics."""
-    run(command(tmp_path / "run", photos, start, batch=4, processes=1))
+    result = CliRunner().invoke(program, ["nogan", *options(tmp_path / "run", photos, start, batch=4)])
+    assert result.exit_code == 0, result.output
     for name in (*RESULTS, "generator.safetensors"):
         ours, theirs = (read_safetensors(folder / name)[1] for folder in (pair, tmp_path / "run"))
         assert ours.keys() == theirs.keys()
@@ -91,7 +97,7 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path, photos, start, pai
 
 
 def test_a_killed_pair_goes_on_to_the_same_bits(tmp_path, photos, start, pair):
-    arguments = command(tmp_path / "run", photos, start, batch=2, processes=2)
+    arguments = launch(*options(tmp_path / "run", photos, start, batch=2))
     process = subprocess.Popen(
         arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -110,11 +116,8 @@ def test_ranks_agree(tmp_path, photos, start):
     """All processes end with the same weights, whichever batches they saw."""
     script = tmp_path / "ranks.py"
     script.write_text(RANKS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
-    run([sys.executable, *launch, str(script), str(photos), str(start), str(tmp_path)])
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
+    run([sys.executable, *launcher, str(script), str(photos), str(start), str(tmp_path)])
     first, second = (torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in range(2))
     assert first.keys() == second.keys() and all(torch.equal(v, second[k]) for k, v in first.items())
 

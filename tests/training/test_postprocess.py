@@ -15,7 +15,7 @@ from deoldify_lite.sources import spread
 from deoldify_lite.training.degradation import grayscale_input
 from deoldify_lite.training.inflection import saved_at
 from deoldify_lite.training.nogan import run_nogan
-from deoldify_lite.training.postprocess import LARGEST_GAIN, check, interpolate, postprocess
+from deoldify_lite.training.postprocess import LARGEST_GAIN, check, interpolate, postprocess, scale_to_colorfulness
 
 
 def generator(seed: int, head: float = 1.0) -> torch.nn.Module:
@@ -113,6 +113,17 @@ def test_saturation_is_never_lowered_nor_raised_beyond_the_limit(run, two):
     save_weights(generator(1, head=50.0), two[1])
     _, report = postprocessed(run, two, colorfulness=0.01)
     assert report["gain"] == 1.0
+
+
+def test_predictions_are_made_duller_where_that_is_asked_for(run):
+    grays, target = run.fixed_batch(run.schedule.generator_stages[-1].size, 4)
+    with torch.inference_mode():
+        bright = generator(1, head=5.0).eval()
+        report = scale_to_colorfulness(bright, grays, target, 1e3)
+        assert report["gain"] == pytest.approx(LARGEST_GAIN, abs=0.01)
+        dull = scale_to_colorfulness(bright, grays, target, 0.7 * report["colorfulness"], (0.1, 1.0))
+    assert dull["gain"] < 1
+    assert dull["colorfulness"] == pytest.approx(0.7 * report["colorfulness"], rel=0.02)
 
 
 def test_smoothing_and_a_weaker_cast_are_recorded_with_the_weights(run, two):

@@ -20,9 +20,10 @@ def flags(weights) -> list[str]:
 
 
 @pytest.fixture
-def run(flags):
+def run(flags, ray_cluster):
     def run(command: str, *arguments):
-        return CliRunner().invoke(cli.program, [command, *flags, *map(str, arguments)])
+        address = [f"--address={ray_cluster}"] if command == "ray" else []
+        return CliRunner().invoke(cli.program, [command, *flags, *address, *map(str, arguments)])
 
     return run
 
