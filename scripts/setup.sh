@@ -6,6 +6,8 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
     echo "Python 3.10 or newer is needed; name it with PYTHON=/path/to/python3" >&2
     exit 2
 fi
+# Where this is set, as in many containers, every program would compile all that it imports anew: ten seconds each time.
+unset PYTHONDONTWRITEBYTECODE
 stamp=.venv/installed$extras
 if [ ! -e "$stamp" ] || [ setup.py -nt "$stamp" ]; then
     echo "Installing into .venv; this takes some minutes, once ..." >&2
