@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .videos import VideoService
 
 AT_ONCE = 2  # photos processed at a time: while one is in the network, the other is read or written
-SESSIONS = 500  # visitors whose last results are remembered, at 60 KB each; an API call counts as one
+SESSIONS = 500  # visitors whose last results are remembered, at 160 KB each; an API call counts as one
 
 
 def serve(
