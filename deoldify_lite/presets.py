@@ -100,7 +100,9 @@ def _presets() -> dict[str, Schedule]:
             ema=0.99,
             save_every=30,
         ),
-        postprocess=Postprocess(average_last=0.65, interpolation=0.35, smooth=True, cast=0.85, colorfulness=0.782),
+        postprocess=Postprocess(
+            average_last=0.65, interpolation=0.35, smooth=True, cast=0.85, magenta=0.3, colorfulness=0.782
+        ),
         balance=0.5,
     )
     return {
@@ -153,6 +155,7 @@ def _presets() -> dict[str, Schedule]:
                 padding="replicate",
                 smooth=True,
                 cast=0.85,
+                magenta=0.3,
                 init_from="lite",
                 frozen_statistics=True,
                 critic_width=64,

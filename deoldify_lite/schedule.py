@@ -26,6 +26,7 @@ class Networks:
     blur: str = "top_left"  # of lite: where the decoder's blur is padded; bottom_right suits ResNets
     smooth: bool = False  # of lite: predictions are means over 3 x 3 pixels
     cast: float = 1.0  # of lite: how much of a prediction's mean over the picture stays
+    magenta: float = 1.0  # of lite: how much of predictions between violet and crimson stays
     width: int = 32  # of the restorer: channels at half of the side of a picture
     init_from: str = ""  # start from these weights instead: lite, or a file
     frozen_statistics: bool = False  # BatchNorm keeps its running means and variances
@@ -204,6 +205,7 @@ class Postprocess:
     batchnorm_photos: int = 0  # training photos to recompute the decoder's BatchNorm statistics on; 0: none
     smooth: bool = False  # predictions become means over 3 x 3 pixels
     cast: float = 1.0  # so much of a prediction's mean over the picture stays; 1: all
+    magenta: float = 1.0  # so much of predictions between violet and crimson stays; 1: all
     colorfulness: float = 0.0  # saturation is calibrated to this fraction of real photos' colourfulness; 0: not
     clean_masked: float = 0.0  # a restorer's threshold is set so that it masks this fraction of clean photos; 0: not
 

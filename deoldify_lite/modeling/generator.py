@@ -22,7 +22,7 @@ from .layers import BLURS, PixelShuffle, UnetBlock, conv_layer, fit_size, replic
 
 PADDINGS = ("zeros", "replicate")
 # What a file that says nothing of them has.
-DEFAULTS = {"attention": True, "padding": "zeros", "blur": "top_left", "smooth": False, "cast": 1.0}
+DEFAULTS = {"attention": True, "padding": "zeros", "blur": "top_left", "smooth": False, "cast": 1.0, "magenta": 1.0}
 
 
 class Lite(nn.Module):
@@ -44,6 +44,8 @@ class Lite(nn.Module):
             that cancels the offset of the encoder's deep features.
         smooth: each value that the head makes is the mean of it and its eight neighbours.
         cast: how much of the mean over the picture of what the head makes stays, the rest is taken off: 1 is all.
+        magenta: how much stays of what is halfway between blue and red, by its Cb and Cr; colours 60 degrees from there
+            stay as they are, those between them in part. 1 is all.
     """
 
     architecture = "lite"
@@ -57,14 +59,16 @@ class Lite(nn.Module):
         blur: str = "top_left",
         smooth: bool = False,
         cast: float = 1.0,
+        magenta: float = 1.0,
     ):
         super().__init__()
         if padding not in PADDINGS or blur not in BLURS:
             raise UsageError(
                 f"padding is {' or '.join(PADDINGS)}, blur {' or '.join(BLURS)}: not {padding!r}, {blur!r}"
             )
-        self.smooth, self.cast = smooth, cast
-        options = {"attention": attention, "padding": padding, "blur": blur, "smooth": smooth, "cast": cast}
+        self.smooth, self.cast, self.magenta = smooth, cast, magenta
+        options = {"attention": attention, "padding": padding, "blur": blur}
+        options |= {"smooth": smooth, "cast": cast, "magenta": magenta}
         self.config = {"architecture": self.architecture, "encoder": encoder}
         self.config |= {name: value for name, value in options.items() if value != DEFAULTS[name]}
         body = build_encoder(encoder)
@@ -124,7 +128,9 @@ class Lite(nn.Module):
         if self.smooth:
             # As channels_last, two channels take three times as long.
             raw = F.avg_pool2d(F.pad(raw.contiguous(), (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        return raw if self.cast == 1 else raw - (1 - self.cast) * raw.mean((2, 3), keepdim=True)
+        if self.cast != 1:
+            raw = raw - (1 - self.cast) * raw.mean((2, 3), keepdim=True)
+        return raw if self.magenta == 1 else less_magenta(raw, self.magenta)
 
     def raw(self, x: Tensor) -> Tensor:
         "What the head makes of a normalised grayscale picture (N, 3, H, W): (N, outputs, H, W)."
@@ -147,6 +153,16 @@ class Lite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gray = color.denormalize(x)
         return color.normalize(color.merge(color.luma(gray), self.chroma(x)).clamp(0, 1))
+
+
+def less_magenta(raw: Tensor, stays: float) -> Tensor:
+    """What the head makes (N, 2, H, W), with so much of the magenta in it.
+
+    Here and not on Cb and Cr, so that a gain before it (`scale_chroma`) changes no hue, and hints can ask for magenta.
+    """
+    cosine = raw.sum(1, keepdim=True) / (2 * raw.square().sum(1, keepdim=True) + 1e-12).sqrt()
+    magenta = ((cosine - 0.5) / 0.5).clamp(0, 1)  # 1 where Cb and Cr are positive and equal, 0 from 60 degrees on
+    return raw * (1 - (1 - stays) * magenta)
 
 
 class LiteRGB(Lite):

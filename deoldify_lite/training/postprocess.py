@@ -8,6 +8,8 @@
 - Smooth what the head makes: photos have less fine detail in chroma than a network's noise puts there.
 - Take off a part of each picture's colour cast, the mean of its prediction. It is the least certain of its colours, and
   calibrating the saturation makes it as much stronger as all others.
+- Take off a part of all violet, magenta and crimson. Photos have little of them; what a network makes of old ones has
+  more, in dark and fine detail.
 - Calibrate the saturation, so that predictions are as colourful as a set fraction of real photos.
 """
 
@@ -23,7 +25,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .. import color
 from ..errors import UsageError
 from ..metrics.image import colorfulness
-from ..modeling.generator import build_generator
+from ..modeling.generator import DEFAULTS, build_generator
 from ..modeling.restorer import RestorerUnet, widen
 from ..modeling.weights import load_strictly, mean_of_states, read_safetensors
 from ..schedule import Schedule
@@ -58,8 +60,9 @@ def postprocess(run: Run, before: Path, phase: Stage) -> Postprocessed:
         state = mean_of_states([read_safetensors(saved_at(phase, step))[1] for step in report["steps"]])
     if spec.interpolation != 1:
         state = interpolate(read_safetensors(before)[1], state, spec.interpolation)
-    if head := ({"smooth": True} if spec.smooth else {}) | ({"cast": spec.cast} if spec.cast != 1 else {}):
-        config, report = config | head, report | head
+    head = {"smooth": spec.smooth, "cast": spec.cast, "magenta": spec.magenta}
+    head = {name: value for name, value in head.items() if value != DEFAULTS[name]}
+    config, report = config | head, report | head
     if spec.batchnorm_photos or spec.colorfulness:
         generator = build_generator(**config)
         load_strictly(generator, state, after)
@@ -82,16 +85,16 @@ def check(schedule: Schedule) -> None:
         UsageError: a value out of range, or saturation to be calibrated of a generator that predicts whole pictures.
     """
     spec, generator = schedule.postprocess, schedule.networks.generator
-    for name in ("average_last", "interpolation", "cast", "colorfulness"):
+    for name in ("average_last", "interpolation", "cast", "magenta", "colorfulness"):
         if not 0 <= (value := getattr(spec, name)) <= 1:
             raise UsageError(f"postprocess.{name} is a fraction, from 0 to 1, not {value:g}")
     if spec.batchnorm_photos < 0:
         raise UsageError(f"postprocess.batchnorm_photos is a number of photos, not {spec.batchnorm_photos}")
     if spec.colorfulness and generator != "lite":
         raise UsageError(f"postprocess.colorfulness is for lite, which predicts chroma, not {generator}; set it to 0")
-    if (spec.smooth or spec.cast != 1) and generator != "lite":
+    if (spec.smooth or spec.cast != 1 or spec.magenta != 1) and generator != "lite":
         raise UsageError(
-            f"postprocess.smooth and cast are for lite, which predicts chroma, not {generator}; leave them"
+            f"postprocess.smooth, cast and magenta are for lite, which predicts chroma, not {generator}; leave them"
         )
     if spec.batchnorm_photos and schedule.restores:
         raise UsageError("postprocess.batchnorm_photos is for colorizers, not for a restorer; set it to 0")

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deoldify_lite import color
 from deoldify_lite.errors import UsageError
 from deoldify_lite.modeling.critic import Critic
-from deoldify_lite.modeling.generator import PADDINGS, build_generator
+from deoldify_lite.modeling.generator import PADDINGS, build_generator, less_magenta
 from deoldify_lite.modeling.layers import PixelShuffle, SelfAttention, add_spectral_norm, plain_state
 from helpers.networks import excited
 
@@ -114,6 +114,22 @@ def test_smooth_and_cast_change_only_what_the_head_makes(tiny, size):
     whole = plain[:, :, rows][:, :, :, columns]
     mean = sum(whole[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
     torch.testing.assert_close(raw, mean - 0.4 * mean.mean((2, 3), keepdim=True), rtol=1e-4, atol=1e-5)
+
+
+def test_less_magenta_leaves_other_hues_and_scales_with_its_input():
+    """Of equal Cb and Cr so much stays; 60 degrees from there all does, and the hue of everything."""
+    degrees = torch.tensor([45.0, 15.0, 75.0, -15.0, 105.0, 120.0, 180.0, 225.0, 300.0])
+    raw = torch.stack([torch.cos(degrees.deg2rad()), torch.sin(degrees.deg2rad())])[None, :, None]
+    less = less_magenta(raw, 0.3)
+    part = (less / raw).mean(1).flatten()
+    torch.testing.assert_close(less, raw * part, rtol=1e-4, atol=1e-6)
+    assert part[0] == pytest.approx(0.3, abs=1e-4)
+    assert 0.3 < part[1] < 0.6 and part[2] == pytest.approx(float(part[1]), abs=1e-4)
+    torch.testing.assert_close(part[3:], torch.ones(6), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(less_magenta(3 * raw, 0.3), 3 * less, rtol=1e-4, atol=1e-6)
+    gray = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    less_magenta(gray, 0.3).sum().backward()
+    assert torch.isfinite(gray.grad).all()
 
 
 def test_lite_keeps_the_luma(tiny):
@@ -270,7 +286,14 @@ def test_an_encoder_that_pads_by_itself_is_refused():
 
 @pytest.mark.parametrize(
     "option",
-    [{"padding": "replicate"}, {"blur": "bottom_right"}, {"attention": False}, {"smooth": True}, {"cast": 0.5}],
+    [
+        {"padding": "replicate"},
+        {"blur": "bottom_right"},
+        {"attention": False},
+        {"smooth": True},
+        {"cast": 0.5},
+        {"magenta": 0.5},
+    ],
 )
 @pytest.mark.parametrize("architecture", ["deep", "wide"])
 def test_deoldifys_networks_have_no_options(architecture, option):

@@ -149,6 +149,8 @@ def test_smoothing_and_a_weaker_cast_are_recorded_with_the_weights(run, two):
         ({"batchnorm_photos": -1}, "lite", "postprocess.batchnorm_photos is a number of photos"),
         ({"colorfulness": 0.7}, "lite-rgb", "not lite-rgb"),
         ({"cast": 1.1}, "lite", "postprocess.cast is a fraction"),
+        ({"magenta": -1}, "lite", "postprocess.magenta is a fraction"),
+        ({"magenta": 0.5}, "lite-rgb", "not lite-rgb"),
         ({"smooth": True}, "lite-rgb", "not lite-rgb"),
     ],
 )
