@@ -146,6 +146,7 @@ def test_20_at_once_none_mixed_up_and_memory_flat(server):
     # up and down by some 30 MB; a megabyte left behind by each photo would make 60.
     memory = memory[8:]
     assert median(memory[3:]) - median(memory[:3]) < 60, memory
+    assert median(np.diff(memory)) < 10, memory
 
 
 @pytest.mark.slow
