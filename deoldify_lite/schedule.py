@@ -46,6 +46,7 @@ class Loss:
     smooth_l1: float = 0.0  # beta of a smooth L1 on pixels, of ImageNet statistics; 0 is plain L1
     chroma_weight: float = 0.0  # extra weight of a pixel by the chroma of its ground truth; 0 treats all alike
     rebalancing: float = 0.0  # extra weight of pixels of rare colours: 1 as in Zhang et al. (2016)
+    skin: float = 0.0  # extra weight of what has the colours of skin in the ground truth, in pixels and activations
     total_variation: float = 0.0  # weight of the prediction's total variation (Rudin et al. 1992)
     saturation: float = 1.0  # factor on the colours of the ground truth in the feature terms
     colorfulness: float = 0.0  # weight of the difference in colourfulness from each ground truth
@@ -208,6 +209,12 @@ class Postprocess:
     magenta: float = 1.0  # so much of predictions between violet and crimson stays; 1: all
     colorfulness: float = 0.0  # saturation is calibrated to this fraction of real photos' colourfulness; 0: not
     clean_masked: float = 0.0  # a restorer's threshold is set so that it masks this fraction of clean photos; 0: not
+
+    @property
+    def head(self) -> dict[str, Any]:
+        "The options of `Lite`'s head that it sets, but for those left as they are by default."
+        names = ("smooth", "cast", "magenta")
+        return {name: value for name in names if (value := getattr(self, name)) != getattr(Postprocess, name)}
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,17 @@ from pathlib import Path
 from ..errors import UsageError
 from ..files import sha256, write_atomically
 from ..modeling.weights import BadWeights, find_weights, load_network
-from ..schedule import Networks
+from ..schedule import Networks, Schedule
 
 NAME = "init_from"
 
 
-def init_networks(weights: str, networks: Networks, folder: Path) -> Networks:
-    """`networks` for a run in `folder` that starts from `weights`, a name or a file: the generator is theirs.
+def init_networks(weights: str, schedule: Schedule, folder: Path) -> Networks:
+    """The networks of a run in `folder` that starts from `weights`, a name or a file: the generator is theirs.
 
     What a file does not say, such as the padding of one that was saved before there was a choice, stays the schedule's.
+    So do those options of the head that its postprocessing sets: a network that trained with them would learn to undo
+    them.
 
     Raises:
         BadWeights: no such weights, or not of a generator that can be trained here.
@@ -30,8 +32,9 @@ def init_networks(weights: str, networks: Networks, folder: Path) -> Networks:
             f"{folder} was begun from other weights than {weights} holds now: to go on name none, or give another --run"
         )
     config = {"encoder": "", "attention": True} | load_network(path).config
+    own = {name: value for name, value in config.items() if name not in schedule.postprocess.head}
     try:
-        return replace(networks, init_from=weights, generator=config.pop("architecture"), **config)
+        return replace(schedule.networks, init_from=weights, generator=own.pop("architecture"), **own)
     except TypeError as error:
         raise BadWeights(f"{weights}: not a generator that NoGAN trains") from error
 

@@ -25,10 +25,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .. import color
 from ..errors import UsageError
 from ..metrics.image import colorfulness
-from ..modeling.generator import DEFAULTS, build_generator
+from ..modeling.generator import build_generator
 from ..modeling.restorer import RestorerUnet, widen
 from ..modeling.weights import load_strictly, mean_of_states, read_safetensors
-from ..schedule import Postprocess, Schedule
+from ..schedule import Schedule
 from ..sources import spread
 from .batches import channels_last
 from .inflection import saved_at, saved_steps
@@ -60,8 +60,7 @@ def postprocess(run: Run, before: Path, phase: Stage) -> Postprocessed:
         state = mean_of_states([read_safetensors(saved_at(phase, step))[1] for step in report["steps"]])
     if spec.interpolation != 1:
         state = interpolate(read_safetensors(before)[1], state, spec.interpolation)
-    head = head_options(spec)
-    config, report = config | head, report | head
+    config, report = config | spec.head, report | spec.head
     if spec.batchnorm_photos or spec.colorfulness:
         generator = build_generator(**config)
         load_strictly(generator, state, after)
@@ -91,7 +90,7 @@ def check(schedule: Schedule) -> None:
         raise UsageError(f"postprocess.batchnorm_photos is a number of photos, not {spec.batchnorm_photos}")
     if spec.colorfulness and generator != "lite":
         raise UsageError(f"postprocess.colorfulness is for lite, which predicts chroma, not {generator}; set it to 0")
-    if head_options(spec) and generator != "lite":
+    if spec.head and generator != "lite":
         raise UsageError(
             f"postprocess.smooth, cast and magenta are for lite, which predicts chroma, not {generator}; leave them"
         )
@@ -99,11 +98,6 @@ def check(schedule: Schedule) -> None:
         raise UsageError("postprocess.batchnorm_photos is for colorizers, not for a restorer; set it to 0")
     if not 0 <= spec.clean_masked < 1:
         raise UsageError(f"postprocess.clean_masked is a fraction, from 0 to 1, not {spec.clean_masked:g}")
-
-
-def head_options(spec: Postprocess) -> dict[str, Any]:
-    "The options of `Lite`'s head that postprocessing sets, but for those left as they are by default."
-    return {name: value for name in ("smooth", "cast", "magenta") if (value := getattr(spec, name)) != DEFAULTS[name]}
 
 
 def last_steps(steps: list[int], part: float) -> list[int]:

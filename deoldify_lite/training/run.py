@@ -210,7 +210,9 @@ def open_run(
     init_from = fields.pop("networks.init_from", init_from)
     schedule = schedule.override(fields)
     if init_from:
-        schedule = replace(schedule, networks=init_networks(init_from, schedule.networks, folder))
+        schedule = replace(schedule, networks=init_networks(init_from, schedule, folder))
+        # What is asked for outright goes before what the file says.
+        schedule = schedule.override({k: v for k, v in fields.items() if k.startswith("networks.")})
     if cycles is not None:
         schedule = replace(schedule, cycles=cycles)
     return Run(folder, schedule, remembered_photos(folder, photos), **kwargs)

@@ -12,6 +12,7 @@ from deoldify_lite.modeling.layers import add_spectral_norm
 from deoldify_lite.modeling.weights import BadWeights, load_generator, save_weights
 from deoldify_lite.presets import preset
 from deoldify_lite.training.errors import WrongCheckpoint
+from deoldify_lite.training.init_from import init_networks
 from deoldify_lite.training.networks import trainable_generator, untrained_generator
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.run import Run, open_run
@@ -43,6 +44,23 @@ def test_it_begins_with_those_weights_and_their_network(tmp_path, photos, weight
         # Spectral norm estimates anew the largest singular value that the weights were divided by.
         assert (ours(gray) - theirs(gray)).abs().mean() < 0.1 * theirs(gray).std()
     assert all(torch.equal(v, theirs.encoder.state_dict()[k]) for k, v in ours.encoder.state_dict().items())
+
+
+def test_the_head_trains_without_what_postprocessing_will_set(tmp_path, photos, weights):
+    """Else the network would learn to undo it. What no postprocessing sets, it has as in the file."""
+    options = {"smooth": True, "cast": 0.85, "magenta": 0.3}
+    save_weights(build_generator("lite", "test_efficientnet", **options), weights)
+    later, never = preset("projected"), preset("finetune")
+    assert later.postprocess.head == options and not never.postprocess.head
+    for schedule, expected in ((later, (False, 1.0, 1.0)), (never, (True, 0.85, 0.3))):
+        networks = init_networks(str(weights), schedule, tmp_path / "run")
+        assert (networks.smooth, networks.cast, networks.magenta) == expected
+
+
+def test_what_is_set_outright_goes_before_what_the_file_says(tmp_path, photos, weights):
+    run = open_run(tmp_path / "run", changes=["networks.padding=replicate"], init_from=str(weights))
+    assert load_generator(weights).config.get("padding", "zeros") == "zeros"
+    assert run.schedule.networks.padding == "replicate"
 
 
 @pytest.mark.slow
