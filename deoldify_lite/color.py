@@ -12,9 +12,6 @@ from .bt601 import CB_SCALE, CHROMA_TO_RGB, CR_SCALE, LUMA_WEIGHTS
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# Cb and Cr of skin, from and to: Chai and Ngan's levels 77 to 127 and 133 to 173, but for those that are nearly gray.
-SKIN_CB, SKIN_CR = (-51 / 255, -3 / 255), (6 / 255, 45 / 255)
-
 # IEC 61966-2-1: linear sRGB to CIE XYZ, and the white point D65 of the 2 degree observer.
 XYZ_OF_RGB = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 D65 = (0.95047, 1.0, 1.08883)
@@ -47,16 +44,6 @@ def chroma(rgb: Tensor) -> Tensor:
     red, _, blue = rgb.unbind(-3)
     y = luma(rgb).squeeze(-3)
     return torch.stack([(blue - y) / CB_SCALE, (red - y) / CR_SCALE], -3)
-
-
-def is_skin(cbcr: Tensor) -> Tensor:
-    """Which pixels of Cb and Cr (..., 2, H, W) have a colour that skin can have: booleans (..., 1, H, W).
-
-    Skin of all tones differs far more in luma than in chroma (Chai and Ngan 1999, doi:10.1109/76.767122). Wood, sand
-    and straw have such colours, too.
-    """
-    inside = [(low < x) & (x < high) for x, (low, high) in zip(cbcr.unbind(-3), (SKIN_CB, SKIN_CR))]
-    return (inside[0] & inside[1]).unsqueeze(-3)
 
 
 def merge(y: Tensor, cbcr: Tensor) -> Tensor:

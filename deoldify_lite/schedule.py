@@ -46,7 +46,6 @@ class Loss:
     smooth_l1: float = 0.0  # beta of a smooth L1 on pixels, of ImageNet statistics; 0 is plain L1
     chroma_weight: float = 0.0  # extra weight of a pixel by the chroma of its ground truth; 0 treats all alike
     rebalancing: float = 0.0  # extra weight of pixels of rare colours: 1 as in Zhang et al. (2016)
-    skin: float = 0.0  # extra weight of what has the colours of skin in the ground truth, in pixels and activations
     total_variation: float = 0.0  # weight of the prediction's total variation (Rudin et al. 1992)
     saturation: float = 1.0  # factor on the colours of the ground truth in the feature terms
     colorfulness: float = 0.0  # weight of the difference in colourfulness from each ground truth

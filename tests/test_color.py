@@ -73,17 +73,3 @@ def test_lab_has_an_inverse_and_finite_gradients():
     assert torch.isfinite(wild.grad).all()
     half = color.rgb_to_lab(torch.rand(1, 3, 4, 4).bfloat16())
     assert half.dtype == torch.float32
-
-
-@pytest.mark.parametrize("rgb", [(255, 219, 190), (241, 194, 125), (198, 134, 66), (141, 85, 36), (80, 51, 32)])
-def test_skin_of_all_tones_is_skin(rgb):
-    skin, gray = (torch.tensor(c)[:, None, None] / 255 for c in (rgb, (max(rgb),) * 3))
-    assert color.is_skin(color.chroma(skin)).shape == (1, 1, 1)
-    assert color.is_skin(color.chroma(skin)).all()
-    assert color.is_skin(color.chroma(torch.lerp(gray, skin, 0.6))).all(), "seen through haze as well"
-    assert not color.is_skin(color.chroma(gray)).any()
-
-
-@pytest.mark.parametrize("rgb", [(90, 140, 60), (110, 160, 220), (200, 20, 30), (120, 40, 140), (240, 235, 230)])
-def test_grass_sky_signs_and_paper_are_not(rgb):
-    assert not color.is_skin(color.chroma(torch.tensor(rgb)[:, None, None] / 255)).any()

@@ -22,6 +22,13 @@ def test_skin_is_more_than_gray_and_sky_is_less():
     assert gray == pytest.approx(0, abs=1) and skin > 30 and sky < -20
 
 
+def test_a_cast_is_what_colours_do_not_cancel():
+    picture = Image.new("YCbCr", (20, 10), (120, 108, 148))
+    assert TOOL.color_cast(np.asarray(picture)) == pytest.approx(20 * 2**0.5)
+    picture.paste((120, 148, 108), (10, 0, 20, 10))
+    assert TOOL.color_cast(np.asarray(picture)) == pytest.approx(0)
+
+
 def test_each_place_of_the_page_is_inside_its_photo():
     for places in yaml.safe_load(TOOL.BOXES.read_text()).values():
         assert places["hands"] and places["faces"]

@@ -4,7 +4,8 @@
 
 Hands are what a network leaves gray first. docs/skin.yaml says where hands and faces are in photos of DeOldify's
 collection (test_images of github.com/jantic/DeOldify). In each such box it measures the mean chroma towards the hue of
-skin, in levels of 255: 0 is gray, negative is green or blue.
+skin, in levels of 255: 0 is gray, negative is green or blue. Under a veil of one warm colour hands have colour as well,
+so the colour cast, how far the mean chroma of a whole photo is from gray, belongs to the result.
 """
 
 import math
@@ -38,16 +39,21 @@ def skin_color(picture: np.ndarray, box: Box) -> float:
     return float(math.cos(HUE) * cb + math.sin(HUE) * cr)
 
 
+def color_cast(picture: np.ndarray) -> float:
+    "How far the mean chroma of a YCbCr picture (H, W, 3), uint8, is from gray, in levels."
+    return float(np.hypot(*(picture[..., 1:].reshape(-1, 2).mean(0) - 128)))
+
+
 def main(
     photos: Annotated[Path, typer.Argument(help="Folder with the photos that the boxes are for.")],
     weights: Annotated[str, typer.Option(help="What colorizes them.")] = "lite",
     boxes: Annotated[Path, typer.Option(help="Where hands and faces are.")] = BOXES,
     each: Annotated[bool, typer.Option("--each", help="Print each photo's, too.")] = False,
 ) -> None:
-    "Print the means over all photos, of their hands and of their faces, and how many hands are gray beside the faces."
+    "Print means over all photos: of hands, faces and the whole, and how many hands are gray beside the faces."
     from deoldify_lite import Colorizer
 
-    colorizer, hands, faces, gray, count = Colorizer(weights, precision="float32"), [], [], 0, 0
+    colorizer, hands, faces, casts, gray, count = Colorizer(weights, precision="float32"), [], [], [], 0, 0
     files = sorted(photos.iterdir())
     for name, places in yaml.safe_load(boxes.read_text(encoding="utf-8")).items():
         file = next((f for f in files if f.name.endswith(name)), None)
@@ -64,8 +70,9 @@ def main(
         count += len(of_hands)
         hands.append(mean(of_hands))
         faces.append(mean(of_faces))
+        casts.append(color_cast(picture))
     typer.echo(
-        f"{weights}, {len(hands)} photos: hands {mean(hands):.1f}, faces {mean(faces):.1f}; "
+        f"{weights}, {len(hands)} photos: hands {mean(hands):.1f}, faces {mean(faces):.1f}, cast {mean(casts):.1f}; "
         f"{gray} of {count} hands have less than a third of the colour of the faces beside them"
     )
 

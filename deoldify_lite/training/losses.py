@@ -48,7 +48,6 @@ class FeatureLoss(nn.Module):
     Both pictures are (N, 3, H, W) of ImageNet statistics. `scale` multiplies the feature terms. `window` in (0, 1] is
     the part of the side on which features are compared while training, at a place drawn anew each time from torch's
     own generator: VGG costs several times what a light generator does. Without gradients all is compared.
-    Where the ground truth has the colours of skin, all of it counts for 1 + `loss.skin`, relative to the rest.
     `bin_weights` is what a pixel of each colour weighs, from `rebalancing.bin_weights`. `parts` keeps each term's last
     value.
     """
@@ -93,24 +92,17 @@ class FeatureLoss(nn.Module):
             predicted, target = self._part(predicted, target)
             with torch.no_grad():
                 wanted = self.activations(self._saturated(target))
-                importance = self._importance(color.chroma(color.denormalize(target)))
             first = 6 - len(self.weights)  # the last one is before pool 5
             for i, (ours, theirs, weight) in enumerate(zip(self.activations(predicted), wanted, self.weights), first):
-                parts[f"feature_{i}"] = weight * self._difference(ours.float(), theirs.float(), importance)
+                parts[f"feature_{i}"] = weight * self._difference(ours.float(), theirs.float())
         self.parts = {k: v.detach() for k, v in parts.items()}
         return sum(parts.values())
 
-    def _difference(self, ours: Tensor, theirs: Tensor, importance: Tensor) -> Tensor:
-        "Of activations (N, C, h, w), each place by the `importance` (N, 1, H, W) of the pixels there."
-        if self.loss.normalized:
-            difference = (F.normalize(ours) - F.normalize(theirs)).square().sum(1, keepdim=True)
-        else:
-            difference = (ours - theirs).abs().mean(1, keepdim=True)
-        return weighted_mean(difference, F.adaptive_avg_pool2d(importance, difference.shape[-2:]))
-
-    def _importance(self, cbcr: Tensor) -> Tensor:
-        "What pixels of these Cb and Cr weigh (N, 1, H, W). Hands are small: a mean hardly sees that they are gray."
-        return 1 + self.loss.skin * color.is_skin(cbcr).to(cbcr.dtype)
+    def _difference(self, ours: Tensor, theirs: Tensor) -> Tensor:
+        "Of activations (N, C, H, W)."
+        if not self.loss.normalized:
+            return F.l1_loss(ours, theirs)
+        return (F.normalize(ours) - F.normalize(theirs)).square().sum(1).mean()
 
     def _saturated(self, target: Tensor) -> Tensor:
         if self.loss.saturation == 1:
@@ -131,20 +123,14 @@ class FeatureLoss(nn.Module):
         if self.loss.smooth_l1:
             beta = self.loss.smooth_l1
             difference = torch.where(difference < beta, difference.square() / (2 * beta), difference - beta / 2)
-        if not self.loss.chroma_weight and not self.loss.skin and self.bin_weights is None:
+        if not self.loss.chroma_weight and self.bin_weights is None:
             return difference.mean()
         # Most pixels are nearly grey, and so is their median: colourful ones count for more, on average one.
         cbcr = color.chroma(color.denormalize(target))
         weight = 1 + self.loss.chroma_weight * cbcr.norm(dim=1, keepdim=True) / 0.1
-        weight = weight * self._importance(cbcr)
         if self.bin_weights is not None:
             weight = weight * (1 + self.loss.rebalancing * (self.bin_weights.flatten()[color_bins(cbcr)] - 1)[:, None])
-        return weighted_mean(difference, weight)
-
-
-def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
-    "The mean of `x` (N, C, H, W), where each pixel weighs what `weight` (N, 1, H, W) says."
-    return (x * weight / weight.mean()).mean()
+        return (difference * weight / weight.mean()).mean()
 
 
 DAMAGE_WEIGHT = 3.0  # of a damaged pixel in the cross-entropy: few pixels are

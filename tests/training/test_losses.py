@@ -104,31 +104,6 @@ def test_vivid_counts_colourful_pixels_for_more():
         assert ratio == pytest.approx(expected) if expected else ratio > 2
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        Loss(network="untrained", features=()),
-        Loss(network="untrained", pixel=0.0, features=(1.0,)),
-        Loss(network="untrained", pixel=0.0, features=(1.0,), normalized=True),
-    ],
-)
-def test_skin_can_count_for_more(loss):
-    """In pixels and in activations: gray hands cost more than as much that is wrong with a gray wall."""
-    target = torch.full((1, 3, 64, 64), 0.6)
-    target[:, 0, :, :32] += 0.12  # left half of the colour of skin
-    target[:, 2, :, :32] -= 0.1
-    assert color.is_skin(color.chroma(target))[0, 0].float().mean(0).tolist() == [1.0] * 32 + [0.0] * 32
-    left, right = torch.zeros_like(target), torch.zeros_like(target)
-    left[..., :24], right[..., 40:] = 0.1, 0.1
-
-    def ratio(skin):
-        weighted = FeatureLoss(replace(loss, skin=skin))
-        on_skin, beside = (weighted(color.normalize(target + d), color.normalize(target)) for d in (left, right))
-        return float(on_skin / beside)
-
-    assert ratio(4.0) == pytest.approx(5 * ratio(0.0), rel=0.05)
-
-
 def test_variation_is_the_price_of_blotches_whatever_the_luma():
     """Of two errors of the same size one colour all over costs nothing more, and a blotch does."""
     gray = torch.rand(1, 1, 16, 16).expand(-1, 3, -1, -1) * 0.5 + 0.25
