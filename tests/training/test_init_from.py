@@ -46,7 +46,7 @@ def test_it_begins_with_those_weights_and_their_network(tmp_path, photos, weight
     assert all(torch.equal(v, theirs.encoder.state_dict()[k]) for k, v in ours.encoder.state_dict().items())
 
 
-def test_the_head_trains_without_what_postprocessing_will_set(tmp_path, photos, weights):
+def test_the_head_trains_without_what_postprocessing_will_set(tmp_path, weights):
     """Else the network would learn to undo it. What no postprocessing sets, it has as in the file."""
     options = {"smooth": True, "cast": 0.85, "magenta": 0.3}
     save_weights(build_generator("lite", "test_efficientnet", **options), weights)
@@ -57,7 +57,7 @@ def test_the_head_trains_without_what_postprocessing_will_set(tmp_path, photos, 
         assert (networks.smooth, networks.cast, networks.magenta) == expected
 
 
-def test_what_is_set_outright_goes_before_what_the_file_says(tmp_path, photos, weights):
+def test_what_is_set_outright_goes_before_what_the_file_says(tmp_path, weights):
     run = open_run(tmp_path / "run", changes=["networks.padding=replicate"], init_from=str(weights))
     assert load_generator(weights).config.get("padding", "zeros") == "zeros"
     assert run.schedule.networks.padding == "replicate"
