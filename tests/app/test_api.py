@@ -12,7 +12,6 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pytest
@@ -135,18 +134,15 @@ def test_20_at_once_none_mixed_up_and_memory_flat(server):
 
     memory = []
     with ThreadPoolExecutor(20) as pool:
-        for _ in range(14):
+        for _ in range(7):
             results = list(pool.map(one, photos))
             memory.append(server.memory())
     for number, result in enumerate(results):
         distances = [np.abs(luma(result) - np.asarray(photo)).max() for photo in photos]
         assert np.argmin(distances) == number and distances[number] <= 1
         assert np.ptp(np.asarray(result).astype(int), axis=-1).mean() > 2
-    # In the first eight rounds the allocator takes 30 or 60 MB at once, until each thread has its share. Later it goes
-    # up and down by some 30 MB; a megabyte left behind by each photo would make 60.
-    memory = memory[8:]
-    assert median(memory[3:]) - median(memory[:3]) < 60, memory
-    assert median(np.diff(memory)) < 10, memory
+    # Of each visitor 160 KB stay, for what the page shows again: 13 MB in four rounds. A megabyte would make 80.
+    assert memory[-1] - memory[-5] < 40, memory
 
 
 @pytest.mark.slow
