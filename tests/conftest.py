@@ -25,8 +25,8 @@ def weights(tmp_path_factory) -> Path:
 
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            generator = build_generator("lite", "resnet18")
-            torch.nn.init.normal_(generator.layers[-1].weight, std=0.2)
+            generator = build_generator("lite", "test_resnet")
+            torch.nn.init.normal_(generator.layers[-1].weight, std=1.0)
         save_weights(generator, folder / "tiny.safetensors", dtype=torch.float16)
 
     return shared_folder(tmp_path_factory, "weights", fill) / "tiny.safetensors"
