@@ -93,7 +93,7 @@ def test_answers_as_torch_at_every_size(tiny, tiny_file, shape):
 
 @needs_onnx
 @pytest.mark.slow
-@pytest.mark.parametrize("encoder", ["test_resnet", "tf_efficientnet_lite0"])
+@pytest.mark.parametrize("encoder", ["resnet18", "tf_efficientnet_lite0"])
 def test_repeated_borders_and_all_of_the_head_at_every_size(encoder, tmp_path):
     """EfficientNet-Lite pads even and odd sides differently."""
     torch.manual_seed(0)

@@ -12,6 +12,7 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -143,6 +144,7 @@ def test_20_at_once_none_mixed_up_and_memory_flat(server):
         assert np.ptp(np.asarray(result).astype(int), axis=-1).mean() > 2
     # Of each visitor 160 KB stay, for what the page shows again: 13 MB in four rounds. A megabyte would make 80.
     assert memory[-1] - memory[-5] < 40, memory
+    assert median(np.diff(memory[-5:])) < 10, memory
 
 
 @pytest.mark.slow
