@@ -45,7 +45,7 @@ class Configuration:
             "weights": self.name,
             "precision": str(engine.precision).removeprefix("torch."),
             "device": str(engine.device),
-            "render_factor": self.colorizer.render_factor,
+            "render_factor": self.render_factor or "by size",
         }
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Configuration:
 
     def preprocess(self, photo: Photo) -> Image.Image:
         "The small grayscale picture that the network gets."
-        return self.colorizer.engine.preprocess(photo, self.colorizer.render_factor)
+        return self.colorizer.engine.preprocess(photo, self.render_factor)
 
     def predict(self, inputs: Sequence[Image.Image]) -> list[Any]:
         "The network's output for a batch of inputs of one size."

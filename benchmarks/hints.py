@@ -203,7 +203,7 @@ def main(
     package = Path(sys.modules[PreparedPhoto.__module__].__file__).parent
     about = {
         "sha256": sha256(find_weights(weights)),
-        "render_factor": colorizer.render_factor,
+        "render_factor": colorizer.engine.render_factor_for((size, size)),
         "precision": str(colorizer.engine.precision),
         "code": hashlib.sha256("".join(sha256(package / f"{name}.py") for name in CODE).encode()).hexdigest(),
     }

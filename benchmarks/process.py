@@ -35,7 +35,8 @@ def probe(configuration: Configuration, source: Path, scratch: Path) -> dict[str
     """
     about, target, notes = configuration.about, scratch / "colour", scratch / "notes.json"
     options = {"weights": configuration.path, "device": about["device"], "precision": about["precision"]}
-    options |= {"render-factor": about["render_factor"]}
+    if configuration.render_factor:
+        options |= {"render-factor": configuration.render_factor}
     command = [sys.executable, "-m", "benchmarks.probe", str(notes), "colorize", str(source), str(target)]
     command += [word for name, value in options.items() for word in (f"--{name}", str(value))]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

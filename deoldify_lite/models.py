@@ -24,8 +24,8 @@ class Model:
     architecture, encoder: as `build_generator` takes them; the architectures of DeOldify include their encoder.
     sha256: of the file, where it ships; None for others, of which this package keeps no hash.
     hints_sha256: of the file of its branch for hints, where one ships; it lies beside that of the generator.
-    render_factor: the default when colorizing; the network sees as many pixels as a square with sides of 16 times this.
-        0 for restorers, which see photos at their own size.
+    render_factor: the network sees as many pixels as a square with sides of 16 times this, by default; generators of
+        this package more of large photos (`Engine.render_factor_for`). 0 for restorers, which see them at their size.
     card: the model card, a path in this repository or an address.
     """
 

@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Path:
-    """A generator's weights: untrained, the same in every session, colours strong enough to be seen."""
+    """A generator's weights: untrained, the same in every session, colours strong enough to be seen, few pixels."""
 
     def fill(folder: Path) -> None:
         import torch
@@ -27,7 +27,7 @@ def weights(tmp_path_factory) -> Path:
             torch.manual_seed(0)
             generator = build_generator("lite", "test_resnet")
             torch.nn.init.normal_(generator.layers[-1].weight, std=1.0)
-        save_weights(generator, folder / "tiny.safetensors", dtype=torch.float16)
+        save_weights(generator, folder / "tiny.safetensors", about={"render_factor": 6}, dtype=torch.float16)
 
     return shared_folder(tmp_path_factory, "weights", fill) / "tiny.safetensors"
 

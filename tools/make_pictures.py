@@ -168,7 +168,7 @@ def options(colorizer: Colorizer, colour: list[Image.Image], grey: list[Image.Im
     for factor in (4, 16, 32):
         rows[f"--render-factor {factor}"] = colorize(Colorizer(render_factor=factor), grey)
         if factor == 4:
-            rows[f"by default: --render-factor {colorizer.render_factor} --strength 1"] = colour
+            rows["by default: by its size, --strength 1"] = colour
     for strength in (0.6, 1.5):
         rows[f"--strength {strength}"] = colorize(colorizer, grey, strength)
     return sheet(rows, height=130)

@@ -6,7 +6,7 @@ from .service import RENDER_FACTORS, Service
 
 
 def add_options(service: Service, elem_id: str) -> tuple[gr.Slider, gr.Slider, gr.Dropdown]:
-    "Strength, render factor and model. Another model brings its own render factor."
+    "Strength, render factor and model. A render factor of 0 is for none: that of the photo or the video."
     default = service.models[0]
     with gr.Accordion("Options", open=False, elem_id=elem_id):
         strength = gr.Slider(
@@ -18,19 +18,12 @@ def add_options(service: Service, elem_id: str) -> tuple[gr.Slider, gr.Slider, g
             info="0 is grayscale, 1 as predicted, higher is more colourful.",
         )
         render_factor = gr.Slider(
-            *RENDER_FACTORS,
-            service.default_render_factor(default),
+            0,
+            RENDER_FACTORS[1],
+            0,
             step=1,
             label="Render factor",
-            info="Lower is faster and more colourful; higher follows small things more closely.",
+            info="0: chosen by size. Low is faster and more colourful; high follows small things more closely.",
         )
         model = gr.Dropdown(service.models, value=default, label="Model", visible=len(service.models) > 1)
-    model.input(
-        service.default_render_factor,
-        model,
-        render_factor,
-        concurrency_limit=None,
-        show_progress="hidden",
-        api_visibility="private",
-    )
     return strength, render_factor, model

@@ -160,7 +160,7 @@ class _Handlers:
         if len(paths) > self.max_photos:
             yield _message_only(f"These are {len(paths)} photos; please send at most {self.max_photos} at once.")
             return
-        settings = Settings(model, strength, render_factor, restore)
+        settings = Settings(model, strength, render_factor or None, restore)
         done, failed = [], []
         for number, path in enumerate(paths):
             progress((number, len(paths)), desc=path.name, unit="photos")

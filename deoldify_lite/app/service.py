@@ -54,7 +54,7 @@ class Refused(DeoldifyError, ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    "How a photo is colorized. `render_factor` None: the model's default. `restore`: whether it is restored first."
+    "How a photo is colorized. `render_factor` None: chosen by size. `restore`: whether it is restored first."
 
     model: str
     strength: float = 1.0
@@ -142,14 +142,6 @@ class Service:
                 self._restorer = self._load_restorer()
             return self._restorer
 
-    def default_render_factor(self, model: str) -> int:
-        """The default of a model.
-
-        Raises:
-            Refused: there is no such model.
-        """
-        return self.colorizer(model).render_factor
-
     def colorizer(self, model: str) -> Colorizer:
         """The colorizer of a model, which all requests share.
 
@@ -168,7 +160,7 @@ class Service:
         """
         check_settings(settings)
         colorizer = self.colorizer(settings.model)
-        factor = colorizer.valid_render_factor(settings.render_factor)
+        factor = settings.render_factor
 
         def colorize(photo: Photo, *, for_jpeg: bool) -> ColorPixels:
             photo = self.restore_first(photo, settings)
@@ -196,7 +188,7 @@ class Service:
             result,
             before,
             after,
-            replace(settings, render_factor=factor),
+            replace(settings, render_factor=factor or colorizer.engine.render_factor_for(photo.size)),
             self._hashes[settings.model],
             photo.size,
             tuple(notes),

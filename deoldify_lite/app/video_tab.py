@@ -72,7 +72,7 @@ class _Handlers:
         name = Path(path).name
         yield _outputs([], status=f"Reading {html.escape(name)} ...", busy=True)
         try:
-            for step in self.videos.colorize(Path(path), Settings(model, strength, render_factor)):
+            for step in self.videos.colorize(Path(path), Settings(model, strength, render_factor or None)):
                 if isinstance(step, ColorizedVideo):
                     yield _outputs([("note", note) for note in step.notes], step)
                 elif step.total:

@@ -96,7 +96,7 @@ def colorize(
 
     colorizer = (DeOldifyColorizer if squash else Colorizer)(weights, device, precision, render_factor, restore=restore)
     if verbose:
-        engine, factor = colorizer.engine, colorizer.render_factor
+        engine, factor = colorizer.engine, colorizer.render_factor or "by each photo's size"
         typer.echo(f"{weights} on {engine.device}, render factor {factor}", err=True)
         typer.echo(f"{engine.precision}: {about_precision(engine.device, precision)}", err=True)
     if hints or like or variants > 1:

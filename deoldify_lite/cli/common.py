@@ -24,7 +24,7 @@ RenderFactor = Annotated[
     typer.Option(
         min=2,
         max=64,
-        help="The network sees a picture of 16 times this; lower is faster. By default what suits the weights.",
+        help="The network sees a picture of 16 times this; lower is faster. By default what suits weights and photo.",
     ),
 ]
 Strength = Annotated[float, typer.Option(min=0, max=3, help="0 is grayscale, 1 as predicted, more exaggerates.")]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from ..errors import UsageError
-from ..modeling.weights import default_render_factor
 from ..photo import (
     MAX_PIXELS,
     BadPhoto,
@@ -47,8 +46,8 @@ class Colorizer:
         device: `auto` uses a GPU if there is one.
         precision: `auto` uses bfloat16 where it is faster.
         render_factor: the default of the calls below. The network sees as many pixels as a square with sides of 16
-            times this. Lower is faster and more colourful, higher follows small things more closely. None: the default
-            of the weights, best for most photos.
+            times this. Lower is faster and more colourful, higher follows small things more closely. None: chosen for
+            each photo by its size (`Engine.render_factor_for`).
         hint_method: how the colours of hints spread: `trained`, by a branch that lies beside the weights; `least
             squares`, which needs no training; `auto`, trained where there is a branch.
         restore: whether photos are restored first: True, or a `Restorer` of your own.
@@ -75,15 +74,15 @@ class Colorizer:
             raise UsageError(f"hint_method is one of {', '.join(METHODS)}, not {hint_method!r}")
         self.hint_method = hint_method
         self.engine = self.engine_class(weights, device, precision)
-        self.render_factor = default_render_factor(weights, self.engine.generator.config)
+        self.render_factor = None
         self.render_factor = self.valid_render_factor(render_factor)
         if restore:
             from ..restore.restorer import Restorer
 
             self.engine.restorer = Restorer(device=device, precision=precision) if restore is True else restore
 
-    def valid_render_factor(self, render_factor: int | None) -> int:
-        """`render_factor`, or the default for None.
+    def valid_render_factor(self, render_factor: int | None) -> int | None:
+        """`render_factor`, or this colorizer's own for None; None if that is chosen for each photo.
 
         Raises:
             UsageError: it is below 2.

@@ -24,9 +24,9 @@ class DeOldifyEngine(Engine):
     needs_source = True
     takes_hints = False
 
-    def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
+    def preprocess(self, photo: Photo, render_factor: int | None = None) -> Image.Image:
         "The photo as the network's input (mode L): resized to a square, whatever its shape."
-        side = 16 * render_factor
+        side = 16 * (render_factor or self.render_factor)
         image = photo.source or photo.gray()
         return image.resize((side, side), Image.Resampling.BILINEAR).convert("L")
 

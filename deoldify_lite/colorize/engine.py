@@ -17,7 +17,7 @@ from ..modeling.fold import fold
 from ..modeling.generator import Lite
 from ..modeling.hint_branch import HintBranch, Seen, hinted_chroma, see
 from ..modeling.layers import attend_by_rows
-from ..modeling.weights import load_generator, load_hint_branch
+from ..modeling.weights import default_render_factor, load_generator, load_hint_branch
 from ..modeling.winograd import use_winograd
 from ..photo import BadPhoto, ColorPixels, Photo, merge_for_jpeg
 from .hints import pixel_at
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STRIDE = 32  # the network pads sides that are no multiple of this
 HINT_SIDE = 2  # pixels of the network's input that a hint for the branch covers: one of its places
+SEEN = 3 / 4  # of a photo's side: what the network sees by default, between the weights' own factor and `LARGEST` of it
+LARGEST = 5 / 3
 LONGEST = 4  # times the side of the square of the same area: how long a side of the network's input may be
 
 
@@ -51,6 +53,7 @@ class Engine:
         self.weights, self.device = weights, pick_device(device)
         self.precision = pick_precision(self.device, precision)
         generator = fold(load_generator(weights, self.device))
+        self.render_factor = default_render_factor(weights, generator.config)
         if self.device.type == "cpu":
             tune_allocator()
             if self.precision == torch.float32:
@@ -63,9 +66,24 @@ class Engine:
         "The photo, restored where the engine has a restorer for that."
         return self.restorer.restore_photo(photo) if self.restorer else photo
 
-    def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
-        "The photo as the network's input: its luma (mode L) at `working_size`."
-        size = working_size(photo.size, render_factor)
+    def render_factor_for(self, size: tuple[int, int]) -> int:
+        """The default render factor for a photo of `size`.
+
+        Three quarters of the photo's side, the square root of its area; at least what the weights record. Generators
+        of this package see more of a large photo than that, up to `LARGEST` times as much, which pays
+        (docs/model_card.md); others keep to what is recorded.
+        """
+        if not isinstance(self.generator, Lite):
+            return self.render_factor
+        fitting = round(SEEN * math.sqrt(size[0] * size[1]) / 16)
+        return min(max(fitting, self.render_factor), round(LARGEST * self.render_factor))
+
+    def preprocess(self, photo: Photo, render_factor: int | None = None) -> Image.Image:
+        """The photo as the network's input: its luma (mode L) at `working_size`.
+
+        `render_factor`: None for `render_factor_for` the photo.
+        """
+        size = working_size(photo.size, render_factor or self.render_factor_for(photo.size))
         return photo.gray().resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
 
     def predict(self, inputs: Sequence[Image.Image]) -> list[np.ndarray]:

@@ -52,7 +52,7 @@ class Reference:
 Like = Reference | Image.Image | str | Path  # a reference, or the photo or file that it is made of
 
 
-def open_reference(engine: Engine, photo: Image.Image | str | Path, render_factor: int) -> Reference:
+def open_reference(engine: Engine, photo: Image.Image | str | Path, render_factor: int | None) -> Reference:
     """A colour photo, or its file, as a reference.
 
     Raises:
@@ -72,8 +72,9 @@ def open_reference(engine: Engine, photo: Image.Image | str | Path, render_facto
     return reference
 
 
-def _reference(engine: Engine, image: Image.Image, render_factor: int) -> Reference:
-    gray = image.convert("L").resize(working_size(image.size, render_factor), Image.Resampling.BICUBIC)
+def _reference(engine: Engine, image: Image.Image, render_factor: int | None) -> Reference:
+    size = working_size(image.size, render_factor or engine.render_factor_for(image.size))
+    gray = image.convert("L").resize(size, Image.Resampling.BICUBIC)
     features = encoder_features(engine, np.asarray(gray, np.float32) / 255)
     cells = np.asarray(image.resize(features.shape[:0:-1], Image.Resampling.BOX), np.float32) / 255
     luma = cells @ np.array(LUMA_WEIGHTS, np.float32)

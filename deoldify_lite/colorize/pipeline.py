@@ -221,7 +221,7 @@ def _read(
     job: Job,
     *,
     engine: Engine,
-    render_factor: int,
+    render_factor: int | None,
     max_pixels: int,
     budget: PixelBudget,
     with_hints: bool,

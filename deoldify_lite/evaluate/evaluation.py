@@ -116,7 +116,9 @@ def evaluate(
     references = protocol.choose(everything)
     if len(references) < (protocol.limit or 0):
         warn(f"note: there are {len(references)} photos where {protocol.limit} were asked for")
-    methods, mismatches = find_methods(weights, results, references, everything, device, precision, render_factor)
+    methods, mismatches = find_methods(
+        weights, results, references, everything, protocol.size, device, precision, render_factor
+    )
     report(*mismatches)
     if not methods:
         raise Unavailable("there is nothing left to score")

@@ -50,8 +50,8 @@ def grayscale() -> Method:
     return Method("grayscale input", "grayscale", {}, lambda: lambda reference, crop: crop.convert("L").convert("RGB"))
 
 
-def generator(name: str, weights: str, device: str, precision: str, render_factor: int | None) -> Method:
-    """A generator's predictions for the grayscale input, by `Colorizer`.
+def generator(name: str, weights: str, size: int, device: str, precision: str, render_factor: int | None) -> Method:
+    """A generator's predictions for the grayscale input, `size` pixels square, by `Colorizer`.
 
     Raises:
         BadWeights: missing, damaged, of an unknown network, or not finite.
@@ -65,7 +65,7 @@ def generator(name: str, weights: str, device: str, precision: str, render_facto
         "sha256": sha256(find_weights(weights)),
         "architecture": network.config["architecture"],
         "parameters": sum(p.numel() for p in network.parameters()),
-        "render_factor": colorizer.render_factor,
+        "render_factor": colorizer.render_factor or colorizer.engine.render_factor_for((size, size)),
         "precision": str(colorizer.engine.precision).removeprefix("torch."),
         "device": str(colorizer.engine.device),
     }
@@ -115,12 +115,14 @@ def find_methods(
     folders: Iterable[str],
     references: list[Reference],
     photos: list[Reference],
+    size: int,
     device: str = "auto",
     precision: str = "auto",
     render_factor: int | None = None,
 ) -> tuple[list[Method], list[str]]:
     """The generators `[NAME=]WEIGHTS` and finished pictures `NAME=FOLDER`, and a sentence for each that cannot be
-    scored, or not on all of `references`, which are those of the `photos` that the protocol takes.
+    scored, or not on all of `references`, which are those of the `photos` that the protocol takes, `size` pixels
+    square.
 
     Raises:
         DeviceUnavailable: no such device here.
@@ -130,7 +132,7 @@ def find_methods(
     for given in weights:
         name, what = split_name(given)
         try:
-            methods.append(generator(name, what, device, precision, render_factor))
+            methods.append(generator(name, what, size, device, precision, render_factor))
         except BadWeights as error:
             problems.append(f"{name} is left out: {error}")
     for given in folders:

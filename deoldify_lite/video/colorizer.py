@@ -63,7 +63,8 @@ class VideoColorizer:
     cores nor where the work was interrupted changes it.
 
     Args:
-        weights, device, precision, render_factor: as for `Colorizer`.
+        weights, device, precision: as for `Colorizer`.
+        render_factor: as for `Colorizer`; None for what the weights record, however large the frames: there are many.
         strength: 0 gives grey, 1 the colours as predicted, more exaggerates.
         stabilize: False for every frame on its own.
         colorizer: one that is loaded already, of these `weights`; device and precision are its own.
@@ -83,7 +84,7 @@ class VideoColorizer:
         colorizer: Colorizer | None = None,
     ):
         self.colorizer = colorizer or Colorizer(weights, device, precision)
-        self.render_factor = self.colorizer.valid_render_factor(render_factor)
+        self.render_factor = self.colorizer.valid_render_factor(render_factor) or self.colorizer.engine.render_factor
         self.weights, self.strength = weights, strength
         self.stabilize = stabilize
 

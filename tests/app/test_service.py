@@ -17,7 +17,6 @@ from deoldify_lite.app.service import PREVIEW, Colorized, Refused, Service, Sett
 from deoldify_lite.colorize.folder import find_jobs
 from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.modeling.weights import BadWeights
-from deoldify_lite.models import MODELS
 from deoldify_lite.samples import sample_photos
 from helpers.scans import pages, steps, stored_pages
 
@@ -54,7 +53,7 @@ def test_results_are_those_of_the_folder_command(service, photos, weights, tmp_p
         assert made.result.name == job.output.name
         assert made.result.read_bytes() == job.output.read_bytes()
         assert made.notes == tuple(wanted.notes)
-        assert made.settings.render_factor == colorizer.render_factor
+        assert made.settings.render_factor == colorizer.engine.render_factor_for(made.size)
 
 
 def test_the_example_of_a_result(service, photos):
@@ -87,7 +86,7 @@ def test_every_request_has_its_own_render_factor(service, weights, photos):
     with ThreadPoolExecutor(4) as pool:
         for factor, item in zip([2, 4, None] * 4, pool.map(made, [2, 4, None] * 4)):
             assert item.result.read_bytes() == wanted[factor]
-            assert item.settings.render_factor == (factor or MODELS["lite"].render_factor)
+            assert item.settings.render_factor == (factor or 6), "6 is what the weights record"
 
 
 def test_models_have_names_without_folders(service, weights, tmp_path):

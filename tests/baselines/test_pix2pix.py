@@ -349,7 +349,7 @@ def test_512_pixels_go_down_eight_times():
 @pytest.mark.parametrize("name", ["pix2pix-rgb", "unet-resnet18", "pix2pix-lab"])
 def test_the_result_colorizes(name, folder, photos):
     colorizer = Colorizer(train(opened(folder, photos, small(name, 4))), device="cpu", precision="float32")
-    assert colorizer.render_factor == 2
+    assert colorizer.engine.render_factor_for((75, 50)) == 2
     with Image.open(sample_photos()["flower.jpg"]) as photo:
         colour = colorizer.colorize(photo.convert("L").resize((75, 50)))
     assert colour.size == (75, 50) and colour.mode == "RGB"

@@ -16,7 +16,6 @@ from deoldify_lite.colorize.engine import working_size
 from deoldify_lite.colorize.folder import BadRequest
 from deoldify_lite.device import DeviceUnavailable
 from deoldify_lite.modeling.weights import BadWeights
-from deoldify_lite.models import MODELS
 from deoldify_lite.photo import BadPhoto, Photo, open_photo, photo_from_image
 from deoldify_lite.samples import sample_photos
 
@@ -220,8 +219,24 @@ def test_the_render_factor_is_that_of_the_call_or_else_of_the_colorizer(colorize
         colorizer.colorize(gray, render_factor=1)
 
 
-def test_without_a_render_factor_the_best_for_such_a_generator(weights):
-    assert Colorizer(weights, "cpu").render_factor == MODELS["lite"].render_factor
+def test_by_default_the_network_sees_three_quarters_of_a_photos_side(weights):
+    engine = Colorizer(weights, "cpu").engine  # whose weights record a render factor of 6
+    sides = {16: 96, 128: 96, 170: 128, 214: 160, 5000: 160}
+    seen = {side: engine.preprocess(photo_from_image(Image.new("L", (side, side)))).size for side in sides}
+    assert seen == {side: (working, working) for side, working in sides.items()}
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20_000), st.integers(1, 20_000))
+def test_the_default_render_factor_grows_with_the_area(colorizer, width, height):
+    factor_for = colorizer.engine.render_factor_for
+    assert 6 <= factor_for((width, height)) == factor_for((height, width)) <= 10
+    assert factor_for((width, height)) <= factor_for((width + 50, height))
+
+
+def test_deoldifys_way_keeps_to_one_size(weights):
+    engine = DeOldifyColorizer(weights, "cpu").engine
+    assert engine.preprocess(photo_from_image(Image.new("L", (2000, 1000)))).size == (96, 96)
 
 
 @pytest.mark.parametrize(

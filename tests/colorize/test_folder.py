@@ -27,7 +27,7 @@ class FakeEngine(Engine):
     def __init__(self):
         self.batches = []
 
-    def preprocess(self, photo: Photo, render_factor: int) -> Image.Image:
+    def preprocess(self, photo: Photo, render_factor: int | None = None) -> Image.Image:
         return photo.gray().resize((2, 2))
 
     def predict(self, inputs):
@@ -409,7 +409,7 @@ def test_an_interrupt_in_the_network_goes_up_and_leaves_whole_photos_only(source
 
 def test_photos_of_like_shape_go_through_the_network_together(source, target, monkeypatch):
     class ByShape(FakeEngine):
-        def preprocess(self, photo, render_factor):
+        def preprocess(self, photo, render_factor=None):
             return photo.gray().resize((64, 32) if photo.size[0] > photo.size[1] else (32, 64))
 
         def predict(self, inputs):

@@ -229,7 +229,7 @@ def test_weights_that_are_not_finite_or_missing_are_reported(score, weights, tmp
 def test_two_methods_of_one_name_are_refused(photos, weights):
     references, _ = find_references([photos])
     with pytest.raises(UsageError, match="give them names"):
-        find_methods([f"a={weights}", f"a={weights}"], [], references, references, "cpu")
+        find_methods([f"a={weights}", f"a={weights}"], [], references, references, 64, "cpu")
 
 
 def test_names_of_methods():
