@@ -51,9 +51,10 @@ def colorize_all(
     A photo with hints beside it (`hints.hints_beside`) is colorized with them. `like`: a reference whose colours all
     photos take. `variants`: how many results to write for each photo, at the paths of `Job.outputs`.
 
-    Photos are read and written in the background while the network works, and those whose inputs have one size go
-    through it together. The pixels in memory are limited, however many and however large the photos are. A result is
-    written atomically: it is complete or not there at all, so what exists is skipped unless `overwrite`.
+    Photos are read and written in the background while the network works. A light network on a CPU works on several
+    photos at once, one on each core; another, or a GPU, on those together whose inputs have one size. The pixels in
+    memory are limited, however many and however large the photos are. A result is written atomically: it is complete
+    or not there at all, so what exists is skipped unless `overwrite`.
     """
     engine = colorizer.engine
     todo = iter(jobs)
@@ -95,7 +96,12 @@ def colorize_all(
                     item.collect()
                 while queue and queue[0].result:
                     yield queue.popleft().result
-                if batch := _next_batch([item for item in queue if item.prepared]):
+                ready = [item for item in queue if item.prepared]
+                if ready and len(queue) > 1 and threads.light and engine.device.type == "cpu":
+                    for item in ready:
+                        item.writing = writers.submit(_predict_and_write, item.job, item.prepared, engine, write)
+                        item.prepared = None
+                elif batch := _next_batch(ready):
                     with threads.limited(len(batch), alone=len(queue) == len(batch)):
                         predictions = _predict(engine, [item.prepared for item in batch])
                     for item, prediction in zip(batch, predictions):
@@ -106,9 +112,10 @@ def colorize_all(
         finally:
             stopped.set()
             budget.lift()
+            torch.set_num_threads(threads.all)  # those of later threads, too
             for item in queue:
-                if item.reading:
-                    item.reading.cancel()
+                if begun := item.reading or item.writing:
+                    begun.cancel()
 
 
 def worker_count() -> int:
@@ -184,15 +191,21 @@ class NetworkThreads:
 
     Threads wait for each other after every layer. Where the cores also read and write photos, they wait long, and
     busily. A light network is fastest on one core, with the others at work on other photos.
+
+    light: whether the network takes little time for a photo; False until it has been measured.
     """
 
     def __init__(self):
         self.all, self.seconds = torch.get_num_threads(), float("inf")
 
+    @property
+    def light(self) -> bool:
+        return self.seconds < LIGHT
+
     @contextmanager
     def limited(self, photos: int, alone: bool) -> Iterator[None]:
         "Around a call of the network on so many photos; `alone` if no others are being processed."
-        count = 1 if self.seconds < LIGHT and not alone else self.all
+        count = 1 if self.light and not alone else self.all
         torch.set_num_threads(count)
         started = time.monotonic()
         try:
@@ -286,6 +299,12 @@ def _predict(engine: Engine, batch: list[Prepared]) -> list[Any]:
         if len(batch) == 1:
             return [error]
         return [prediction for each in batch for prediction in _predict(engine, [each])]
+
+
+def _predict_and_write(job: Job, prepared: Prepared, engine: Engine, write: Callable[..., Result]) -> Result:
+    "The rest of the work on a photo, on one core."
+    torch.set_num_threads(1)
+    return write(job, prepared, *_predict(engine, [prepared]))
 
 
 def _write(

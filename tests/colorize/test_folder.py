@@ -24,6 +24,8 @@ UNDER_WAY = QUEUED_PER_WORKER * pipeline.worker_count()
 class FakeEngine(Engine):
     "In place of the network: everything becomes equally red. Remembers the sizes of its batches."
 
+    device = torch.device("cpu")
+
     def __init__(self):
         self.batches = []
 
@@ -409,6 +411,8 @@ def test_an_interrupt_in_the_network_goes_up_and_leaves_whole_photos_only(source
 
 def test_photos_of_like_shape_go_through_the_network_together(source, target, monkeypatch):
     class ByShape(FakeEngine):
+        device = torch.device("cuda")  # a CPU takes them one by one
+
         def preprocess(self, photo, render_factor=None):
             return photo.gray().resize((64, 32) if photo.size[0] > photo.size[1] else (32, 64))
 
@@ -426,6 +430,30 @@ def test_photos_of_like_shape_go_through_the_network_together(source, target, mo
         with Image.open(result.output) as image:
             assert image.size == ((8, 6) if i % 3 else (6, 8))
     assert sum(engine.batches) == 30 and 1 < max(engine.batches) <= 3
+
+
+def test_a_light_network_works_on_several_photos_at_once_on_a_core_each(source, target):
+    class Meeting(FakeEngine):
+        inside, lock, met = 0, threading.Lock(), threading.Event()
+
+        def predict(self, inputs):
+            if threading.current_thread() is not threading.main_thread():  # whose first call is measured
+                assert torch.get_num_threads() == 1
+                with self.lock:
+                    self.inside += 1
+                    if self.inside > 1:
+                        self.met.set()
+                self.met.wait(timeout=20)
+                with self.lock:
+                    self.inside -= 1
+            return super().predict(inputs)
+
+    before = torch.get_num_threads()
+    for i in range(40):
+        photo(source / f"{i}.jpg")
+    results = list(colorize_all(find_jobs(source, target), FakeColorizer(Meeting())))
+    assert [result.status for result in results] == ["done"] * 40
+    assert Meeting.met.is_set() and torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("pixels", [1, 100, 10_000])
