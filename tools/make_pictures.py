@@ -165,7 +165,7 @@ def side_by_side(
 def options(colorizer: Colorizer, colour: list[Image.Image], grey: list[Image.Image]) -> Image.Image:
     "What render factor and strength do; `colour` is what `colorizer` makes of `grey` without being told."
     rows = {}
-    for factor in (4, 16, 32):
+    for factor in (4, 32):
         rows[f"--render-factor {factor}"] = colorize(Colorizer(render_factor=factor), grey)
         if factor == 4:
             rows["by default: by its size, --strength 1"] = colour

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STRIDE = 32  # the network pads sides that are no multiple of this
 HINT_SIDE = 2  # pixels of the network's input that a hint for the branch covers: one of its places
 SEEN = 3 / 4  # of a photo's side: what the network sees by default, between the weights' own factor and `LARGEST` of it
-LARGEST = 5 / 3
+LARGEST = 4 / 3
 LONGEST = 4  # times the side of the square of the same area: how long a side of the network's input may be
 
 

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 
 from deoldify_lite import Colorizer
 from deoldify_lite.bt601 import LUMA_WEIGHTS
+from deoldify_lite.models import MODELS
 from deoldify_lite.samples import sample_photos
 from helpers.browser import DESKTOP, PHONE, expect
 from helpers.photo_files import BROKEN, UPRIGHT, encoded, noise, oriented, png
@@ -84,7 +85,7 @@ def grandmother(tmp_path) -> Path:
 @pytest.mark.parametrize("storage", ["float16", "int8"])
 def test_the_same_pictures_as_the_engine(visit, shipped_sites, tmp_path, out, storage):
     "At most two levels apart on 99 % of the values, of the three samples as PNG."
-    colorizer = Colorizer("lite", "cpu", "float32")
+    colorizer = Colorizer("lite", "cpu", "float32", MODELS["lite"].render_factor)
     with serve(shipped_sites[storage]) as served:
         page = visit(served)
         for name, path in sample_photos().items():
