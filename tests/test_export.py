@@ -302,7 +302,8 @@ def test_the_pages_python_gives_the_same_colours(shipped, tmp_path, monkeypatch)
     (tmp_path / "lite.onnx").symlink_to(shipped[0])
     monkeypatch.chdir(tmp_path)
     exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], {})
-    ours = np.asarray(Colorizer(device="cpu", precision="float32").colorize(grey), float)
+    colorizer = Colorizer(device="cpu", precision="float32", render_factor=MODELS["lite"].render_factor)
+    ours = np.asarray(colorizer.colorize(grey), float)
     theirs = np.asarray(Image.open("colour.jpg"), float)
     assert theirs.shape == ours.shape
     assert np.abs(theirs - ours).mean() < 3
