@@ -41,11 +41,12 @@ class Configuration:
     def about(self) -> dict[str, Any]:
         "What was chosen in the end."
         engine = self.colorizer.engine
+        least, most = (engine.render_factor_for((side, side), self.render_factor) for side in (1, 10_000))
         return {
             "weights": self.name,
             "precision": str(engine.precision).removeprefix("torch."),
             "device": str(engine.device),
-            "render_factor": self.render_factor or "by size",
+            "render_factor": least if least == most else f"{least} to {most}",
         }
 
     def __str__(self) -> str:

@@ -164,11 +164,11 @@ def side_by_side(
 
 def options(colorizer: Colorizer, colour: list[Image.Image], grey: list[Image.Image]) -> Image.Image:
     "What render factor and strength do; `colour` is what `colorizer` makes of `grey` without being told."
-    rows = {}
-    for factor in (4, 32):
-        rows[f"--render-factor {factor}"] = colorize(Colorizer(render_factor=factor), grey)
-        if factor == 4:
-            rows["by default: by its size, --strength 1"] = colour
+    rows = {
+        "--render-factor 4": colorize(Colorizer(render_factor=4), grey),
+        "by default: by its size, --strength 1": colour,
+        "--render-factor 32": colorize(Colorizer(render_factor=32), grey),
+    }
     for strength in (0.6, 1.5):
         rows[f"--strength {strength}"] = colorize(colorizer, grey, strength)
     return sheet(rows, height=130)

@@ -6,7 +6,7 @@ from .service import RENDER_FACTORS, Service
 
 
 def add_options(service: Service, elem_id: str) -> tuple[gr.Slider, gr.Slider, gr.Dropdown]:
-    "Strength, render factor and model. A render factor of 0 is for none: that of the photo or the video."
+    "Strength, render factor and model. A render factor of 0 stands for the default."
     default = service.models[0]
     with gr.Accordion("Options", open=False, elem_id=elem_id):
         strength = gr.Slider(
@@ -23,7 +23,7 @@ def add_options(service: Service, elem_id: str) -> tuple[gr.Slider, gr.Slider, g
             0,
             step=1,
             label="Render factor",
-            info="0: chosen by size. Low is faster and more colourful; high follows small things more closely.",
+            info="0 is the default. Low is faster and more colourful; high follows small things more closely.",
         )
         model = gr.Dropdown(service.models, value=default, label="Model", visible=len(service.models) > 1)
     return strength, render_factor, model

@@ -54,7 +54,7 @@ class Refused(DeoldifyError, ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    "How a photo is colorized. `render_factor` None: chosen by size. `restore`: whether it is restored first."
+    "How a photo is colorized. `render_factor` None: the default. `restore`: whether it is restored first."
 
     model: str
     strength: float = 1.0
@@ -160,12 +160,11 @@ class Service:
         """
         check_settings(settings)
         colorizer = self.colorizer(settings.model)
-        factor = settings.render_factor
 
         def colorize(photo: Photo, *, for_jpeg: bool) -> ColorPixels:
             photo = self.restore_first(photo, settings)
             return colorizer.colorize_photo(
-                photo, settings.strength, render_factor=factor, for_jpeg=for_jpeg, hints=hints
+                photo, settings.strength, render_factor=settings.render_factor, for_jpeg=for_jpeg, hints=hints
             )
 
         result = self.folder / secrets.token_hex(16) / output_name(file.name)
@@ -188,7 +187,7 @@ class Service:
             result,
             before,
             after,
-            replace(settings, render_factor=factor or colorizer.engine.render_factor_for(photo.size)),
+            replace(settings, render_factor=colorizer.engine.render_factor_for(photo.size, settings.render_factor)),
             self._hashes[settings.model],
             photo.size,
             tuple(notes),

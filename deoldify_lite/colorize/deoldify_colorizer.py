@@ -24,9 +24,13 @@ class DeOldifyEngine(Engine):
     needs_source = True
     takes_hints = False
 
+    def render_factor_for(self, size: tuple[int, int], render_factor: int | None = None) -> int:
+        "`render_factor`, or for None what the weights record."
+        return render_factor or self.render_factor
+
     def preprocess(self, photo: Photo, render_factor: int | None = None) -> Image.Image:
         "The photo as the network's input (mode L): resized to a square, whatever its shape."
-        side = 16 * (render_factor or self.render_factor)
+        side = 16 * self.render_factor_for(photo.size, render_factor)
         image = photo.source or photo.gray()
         return image.resize((side, side), Image.Resampling.BILINEAR).convert("L")
 

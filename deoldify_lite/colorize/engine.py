@@ -66,15 +66,15 @@ class Engine:
         "The photo, restored where the engine has a restorer for that."
         return self.restorer.restore_photo(photo) if self.restorer else photo
 
-    def render_factor_for(self, size: tuple[int, int]) -> int:
-        """The default render factor for a photo of `size`.
+    def render_factor_for(self, size: tuple[int, int], render_factor: int | None = None) -> int:
+        """`render_factor`, or for None the default for a photo of `size`.
 
         Three quarters of the photo's side, the square root of its area; at least what the weights record. Generators
         of this package see more of a large photo than that, up to `LARGEST` times as much, which pays
         (docs/model_card.md); others keep to what is recorded.
         """
-        if not isinstance(self.generator, Lite):
-            return self.render_factor
+        if render_factor or not isinstance(self.generator, Lite):
+            return render_factor or self.render_factor
         fitting = round(SEEN * math.sqrt(size[0] * size[1]) / 16)
         return min(max(fitting, self.render_factor), round(LARGEST * self.render_factor))
 
@@ -83,7 +83,7 @@ class Engine:
 
         `render_factor`: None for `render_factor_for` the photo.
         """
-        size = working_size(photo.size, render_factor or self.render_factor_for(photo.size))
+        size = working_size(photo.size, self.render_factor_for(photo.size, render_factor))
         return photo.gray().resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
 
     def predict(self, inputs: Sequence[Image.Image]) -> list[np.ndarray]:

@@ -73,7 +73,7 @@ def open_reference(engine: Engine, photo: Image.Image | str | Path, render_facto
 
 
 def _reference(engine: Engine, image: Image.Image, render_factor: int | None) -> Reference:
-    size = working_size(image.size, render_factor or engine.render_factor_for(image.size))
+    size = working_size(image.size, engine.render_factor_for(image.size, render_factor))
     gray = image.convert("L").resize(size, Image.Resampling.BICUBIC)
     features = encoder_features(engine, np.asarray(gray, np.float32) / 255)
     cells = np.asarray(image.resize(features.shape[:0:-1], Image.Resampling.BOX), np.float32) / 255

@@ -83,7 +83,7 @@ def colorize_all(
     threads = NetworkThreads()
     queue: deque[Item] = deque()
     # Two pools: readers wait for pixels that only writers release, so writers must never queue behind readers.
-    with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
+    with threads, ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
         try:
             while True:
                 while len(queue) < QUEUED_PER_WORKER * workers and (job := next(todo, None)):
@@ -112,7 +112,6 @@ def colorize_all(
         finally:
             stopped.set()
             budget.lift()
-            torch.set_num_threads(threads.all)  # those of later threads, too
             for item in queue:
                 if begun := item.reading or item.writing:
                     begun.cancel()
@@ -192,11 +191,19 @@ class NetworkThreads:
     Threads wait for each other after every layer. Where the cores also read and write photos, they wait long, and
     busily. A light network is fastest on one core, with the others at work on other photos.
 
+    As a context it ends with all again, also for threads that begin later.
+
     light: whether the network takes little time for a photo; False until it has been measured.
     """
 
     def __init__(self):
         self.all, self.seconds = torch.get_num_threads(), float("inf")
+
+    def __enter__(self) -> "NetworkThreads":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        torch.set_num_threads(self.all)
 
     @property
     def light(self) -> bool:

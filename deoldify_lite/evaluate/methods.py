@@ -65,7 +65,7 @@ def generator(name: str, weights: str, size: int, device: str, precision: str, r
         "sha256": sha256(find_weights(weights)),
         "architecture": network.config["architecture"],
         "parameters": sum(p.numel() for p in network.parameters()),
-        "render_factor": colorizer.render_factor or colorizer.engine.render_factor_for((size, size)),
+        "render_factor": colorizer.engine.render_factor_for((size, size), render_factor),
         "precision": str(colorizer.engine.precision).removeprefix("torch."),
         "device": str(colorizer.engine.device),
     }
