@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import socket
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,12 @@ import ray.data
 
 from ..errors import Unavailable
 from ..photo.decoders import configure_decoders
+from .attempts import Attempts
 from .colorizer import Colorizer
 from .folder import Job, Result
 from .pipeline import colorize_all
 
 BATCH = 32  # photos that an actor gets at once, at most
-
-
-class Attempts:
-    "An actor: how often each batch was begun. Ray gives a batch whose actor died to another one, for ever."
-
-    def __init__(self):
-        self.begun = Counter()
-
-    def begin(self, batch: str) -> int:
-        self.begun[batch] += 1
-        return self.begun[batch]
 
 
 class Predictor:

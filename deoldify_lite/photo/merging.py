@@ -66,10 +66,11 @@ def strips(pixels: np.ndarray, multiple: int = 1) -> Iterator[tuple[int, int, np
 def _block(size: tuple[int, int], small: tuple[int, int]) -> int:
     """The side, in pixels, of the blocks that share one chroma value.
 
-    Chroma that is enlarged many times changes little from pixel to pixel.
+    Chroma that is enlarged many times changes little from pixel to pixel: a block is at most a third as wide as a pixel
+    of the prediction.
     """
     magnified = min(size[0] / small[0], size[1] / small[1])
-    return 4 if magnified >= 16 else 2 if magnified >= 8 else 1
+    return 4 if magnified >= 12 else 2 if magnified >= 6 else 1
 
 
 def _fitted_planes(luma: np.ndarray, cbcr: np.ndarray, block: int) -> np.ndarray:

@@ -774,14 +774,16 @@ def test_for_a_jpeg_luma_is_kept_and_chroma_halved(size, chroma_size, strength, 
         assert (planes[::2, ::2, 1:][: others.shape[0], : others.shape[1]] == others).all()
 
 
-def test_magnified_chroma_is_as_if_each_pixel_had_its_own(monkeypatch):
+@pytest.mark.parametrize("cell", [25, 12, 6])
+def test_magnified_chroma_is_as_if_each_pixel_had_its_own(monkeypatch, cell):
     """Colours that change only a little from pixel to pixel may be shared by a few of them."""
-    gray = np.full((200, 300), 128, np.uint8)
+    gray = np.full((8 * cell, 12 * cell), 128, np.uint8)
     chroma = np.random.default_rng(0).uniform(-0.15, 0.15, (2, 8, 12))
+    middle = (merging._block(gray.shape, (8, 12)) - 1) / 2
     quick = merging.merge(gray, chroma).astype(int)
     monkeypatch.setattr(merging, "_block", lambda *_: 1)
-    # From one cell to the next it is 25 pixels, of which a block's middle is off by 1.5 at most, either way.
-    assert np.abs(quick - merging.merge(gray, chroma)).max() <= 0.3 * 1.772 * 255 * 2 * 1.5 / 25 + 2
+    # A pixel is off by so much at most from the middle of its block, either way.
+    assert np.abs(quick - merging.merge(gray, chroma)).max() <= 0.3 * 1.772 * 255 * 2 * middle / cell + 2
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -72,8 +72,8 @@ def test_resizing_is_pillows_to_the_last_level(page, size, channels, new_size, g
     ("size", "small", "strength"),
     [
         ((64, 48), (64, 48), 1.0),  # one chroma value a pixel
-        ((75, 53), (8, 6), 2.0),  # for 2 x 2 of them, most colours out of gamut
-        ((171, 139), (8, 8), 0.7),  # for 4 x 4
+        ((75, 53), (12, 8), 2.0),  # for 2 x 2 of them, most colours out of gamut
+        ((171, 139), (13, 11), 0.7),  # for 4 x 4
         ((1, 1), (32, 32), 1.0),
     ],
 )

@@ -37,7 +37,7 @@ export function* merge({ luma, alpha, width, height }, prediction, strength, for
 /** The side of the blocks that share one chroma value: chroma that is enlarged many times changes little. */
 function blockSide(width, height, prediction) {
   const magnified = Math.min(height / prediction.height, width / prediction.width);
-  return magnified >= 16 ? 4 : magnified >= 8 ? 2 : 1;
+  return magnified >= 12 ? 4 : magnified >= 6 ? 2 : 1;
 }
 
 /** Cb and Cr in levels, with the limits of luma. Those, too, may be interpolated. */
