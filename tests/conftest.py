@@ -54,6 +54,23 @@ def restorer_weights(tmp_path_factory) -> Path:
     return shared_folder(tmp_path_factory, "restorer", fill) / "restorer.safetensors"
 
 
+@pytest.fixture(scope="session")
+def exported_lite(tmp_path_factory) -> tuple[Path, str]:
+    """The generator that ships as an ONNX file, by the command; and what the command said."""
+
+    def fill(folder: Path) -> None:
+        from typer.testing import CliRunner
+
+        from deoldify_lite.cli import program
+
+        result = CliRunner().invoke(program, ["export", str(folder / "lite.onnx"), "--time", "2"])
+        assert result.exit_code == 0, result.output
+        (folder / "said.txt").write_text(result.output)
+
+    folder = shared_folder(tmp_path_factory, "exported lite", fill)
+    return folder / "lite.onnx", (folder / "said.txt").read_text()
+
+
 @pytest.fixture(scope="module")
 def browser():
     "A Chromium. Not for longer than a module: while Playwright runs, nothing else may start an event loop."

@@ -2,28 +2,24 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
+from typer.testing import CliRunner, Result
 
+from deoldify_lite.cli.common import single
 from deoldify_lite.presets import preset
 from deoldify_lite.samples import sample_photos
+from helpers.scripts import load_script
 
 ROOT = Path(__file__).parent.parent
-SCRIPT = ROOT / "tools" / "experiments.py"
+SCRIPT = load_script("tools/experiments.py")
 
 
-def run(*arguments, **variables) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | variables,
-    )
+def run(*arguments, **variables) -> Result:
+    return CliRunner().invoke(single(SCRIPT.main), [*map(str, arguments)], env=variables)
 
 
 @pytest.fixture
@@ -61,13 +57,13 @@ def plan(tmp_path) -> list:
 
 
 @pytest.mark.slow
-def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, plan):
+def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, plan, caplog):
     empty = tmp_path / "no weights"
     empty.mkdir()
     variables = {"DEOLDIFY_LITE_WEIGHTS": os.environ.get("DEOLDIFY_LITE_WEIGHTS", str(empty))}
     both = ["--photos", tmp_path / "photos", "--references", tmp_path / "references"]
     result = run(*plan, *both, "--only", "smooth L1", **variables)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     schedule = yaml.safe_load((tmp_path / "runs/smooth-l1/schedule.yaml").read_text())
     assert schedule["loss"]["smooth_l1"] == 0.2 and schedule["networks"]["encoder"] == "test_resnet"
     trained = row(tmp_path, "smooth L1")
@@ -76,7 +72,7 @@ def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, 
     before = (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns
     names = ("smooth L1", "after a", "the end", "mean of two", "mean of results")
     result = run(*plan, *both, *(word for name in names for word in ("--only", name)), **variables)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert (tmp_path / "runs/smooth-l1/metrics.json").stat().st_mtime_ns == before
     assert row(tmp_path, "after a") == [trained[0], *scores(tmp_path / "runs/after-a")], "made by the same training"
     mean = row(tmp_path, "mean of two")
@@ -84,7 +80,7 @@ def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, 
     dull, equal = (score(tmp_path / f"runs/{name}", "colorfulness") for name in ("after-a", "mean-of-two"))
     assert dull < 4 and equal == pytest.approx(5, abs=0.5)
     assert row(tmp_path, "mean of results")[0] == mean[0], "the runs' results, where no stage is named"
-    assert "the end is left out: there is no run in" in result.stderr and set(row(tmp_path, "the end")) == {"-"}
+    assert "the end is left out: there is no run in" in caplog.text and set(row(tmp_path, "the end")) == {"-"}
 
 
 def row(folder: Path, name: str) -> list[str]:
@@ -107,16 +103,13 @@ def scores(folder: Path) -> list[str]:
 )
 def test_mistakes_get_one_line(plan, arguments, message):
     result = run(*plan, *arguments)
-    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("name, schedule", [("experiments", "lite"), ("experiments_colour", "projected")])
 def test_the_plans_of_the_docs_fit_the_schedule(tmp_path, name, schedule):
     """Every experiment's changes are fields of the preset that it is made of."""
-    sys.path.insert(0, str(SCRIPT.parent))
-    from experiments import read_plan
-
-    base, questions = read_plan(ROOT / f"docs/{name}.yaml", tmp_path)
+    base, questions = SCRIPT.read_plan(ROOT / f"docs/{name}.yaml", tmp_path)
     every = [base, *(e for question in questions for e in question.experiments)]
     assert len({e.folder for e in every}) == len({e.name for e in every}), "each has a folder of its own"
     stages = {f"generator/{i}-{s.name}" for i, s in enumerate(preset(schedule).generator_stages, 1)}

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -121,13 +122,24 @@ def nogan(place: Path, *arguments: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.fixture
+def kernel() -> Iterator:
+    """One for all notebooks, in which torch and fastai are imported once."""
+    from jupyter_client import AsyncKernelManager
+    from jupyter_core.utils import run_sync
+
+    manager = AsyncKernelManager(kernel_name="python3")
+    yield manager
+    run_sync(manager.shutdown_kernel)(now=True)
+
+
 @pytest.mark.slow
-def test_all_run_in_order_and_share_a_run_with_the_scripts(place):
+def test_all_run_in_order_and_share_a_run_with_the_scripts(place, kernel):
     """... each going on where another, or the script, stopped; no stage is done twice."""
     pictures = {}
     for path in sorted((place / "notebooks").glob("*.ipynb")):
         before = done(place)
-        executed = SCRIPT.execute(path, timeout=600)
+        executed = SCRIPT.execute(path, timeout=600, kernel=kernel)
         pictures[path.name[:2]] = sum("image/png" in o.get("data", {}) for o in SCRIPT.outputs_of(executed))
         assert before.items() <= done(place).items(), "what was done stays"
         if path.name.startswith("02"):

@@ -43,13 +43,17 @@ def main(
             write_atomically(path, nbformat.writes(with_outputs(nbformat.read(path, as_version=4), executed)) + "\n")
 
 
-def execute(path: Path, settings: dict[str, str] | None = None, timeout: int | None = None) -> Any:
+def execute(path: Path, settings: dict[str, str] | None = None, timeout: int | None = None, kernel: Any = None) -> Any:
     """Run a notebook in its folder; `settings` replace what its settings cell says, as Python code by name.
+
+    With a `kernel`, an `AsyncKernelManager`, it runs in that one, which is started if it is not and goes on afterwards:
+    without the names that notebooks before left there, but with the modules that they imported, which saves seconds.
 
     Returns the notebook with its outputs. Raises `nbclient`'s error for the first cell that fails.
     """
     import nbformat
     from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell
 
     notebook = nbformat.read(path, as_version=4)
     cell = next(cell for cell in notebook.cells if cell.id == "settings")
@@ -58,7 +62,10 @@ def execute(path: Path, settings: dict[str, str] | None = None, timeout: int | N
         if not count:
             raise KeyError(f"{path.name} has no setting {name}")
     resources = {"metadata": {"path": str(path.parent)}}
-    return NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources=resources).execute()
+    if kernel:
+        notebook.cells.insert(0, new_code_cell(f"%reset -f\n%cd -q {path.parent}"))
+    client = NotebookClient(notebook, km=kernel, timeout=timeout, kernel_name="python3", resources=resources)
+    return client.execute()
 
 
 def with_outputs(notebook: Any, executed: Any) -> Any:

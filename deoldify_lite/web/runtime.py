@@ -74,6 +74,7 @@ def digest(path: Path) -> str:
 
 def read_runtime(package: Path) -> dict[str, bytes]:
     "The files that the site needs, by name."
-    names = [name for script, program in BACKENDS.values() for name in (script, f"{program}.mjs", f"{program}.wasm")]
-    with tarfile.open(package) as archive:
-        return {name: archive.extractfile(f"package/dist/{name}").read() for name in names}
+    names = {name for script, program in BACKENDS.values() for name in (script, f"{program}.mjs", f"{program}.wasm")}
+    wanted = {f"package/dist/{name}": name for name in names}
+    with tarfile.open(package, "r|gz") as archive:  # once from beginning to end; going back would decompress it again
+        return {wanted[file.name]: archive.extractfile(file).read() for file in archive if file.name in wanted}

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from deoldify_lite.samples import sample_photos
 from deoldify_lite.training.data import is_validation, open_pack
 from helpers.scripts import start_script
 from helpers.smoke import SMALL
+from helpers.trainings import nogan, start
 
 SCRIPT = "scripts/nogan.py"
 CHANGES = [f"--set={field}={value}" for field, value in SMALL.items()]
@@ -155,20 +155,18 @@ def test_validation_photos_are_never_trained_on(finished_run):
     assert set(generated.names) <= {photos.names[i] for i in split.train}
 
 
-def kill_when(arguments: list[str], ready, seconds: float = 600) -> bool:
-    """Start the script and SIGKILL it as soon as `ready()`; whether it was killed rather than finished."""
-    process = start_script(SCRIPT, *arguments, stdout=subprocess.DEVNULL)
+def kill_when(ready, log: Path, arguments: list[str], seconds: float = 600) -> bool:
+    """Start the command and SIGKILL it as soon as `ready()`; whether it was killed rather than finished."""
+    process = start(log, nogan, *arguments)
     deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.is_alive() and time.monotonic() < deadline:
         if ready():
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             break
         time.sleep(0.002)
-    _, errors = process.communicate(timeout=seconds)
-    if process.returncode == -signal.SIGKILL:
-        return True
-    assert process.returncode == 0, errors.decode()
-    return False
+    process.join(seconds)
+    assert process.exitcode in (-signal.SIGKILL, 0), log.read_text()
+    return process.exitcode != 0
 
 
 @pytest.mark.slow
@@ -183,10 +181,12 @@ def test_killed_runs_end_with_the_same_bits(tmp_path, photos):
     arguments = command(killed, photos, *longer)
     stage, phase = killed / "generator/2-b", killed / "cycle-1/gan"
     first = stage / "checkpoint.pt"
-    assert kill_when(arguments, first.exists)
+    log = tmp_path / "log"
+    assert kill_when(first.exists, log, arguments)
     begun = first.stat().st_mtime_ns
-    assert kill_when(arguments, lambda: first.stat().st_mtime_ns > begun and any(stage.glob(".tmp-*")))
-    assert kill_when(arguments, lambda: (phase / "checkpoint.pt").exists() and any(phase.glob("step-000004*")))
+    assert kill_when(lambda: first.stat().st_mtime_ns > begun and any(stage.glob(".tmp-*")), log, arguments)
+    reached = lambda: (phase / "checkpoint.pt").exists() and any(phase.glob("step-000004*"))  # noqa: E731
+    assert kill_when(reached, log, arguments)
     result = CliRunner().invoke(program, ["nogan", *arguments])
     assert result.exit_code == 0, result.output
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deoldify_lite.modeling.export import STORAGE, about_weights, describe, trace
+from deoldify_lite.modeling.export import STORAGE, describe, trace
 from deoldify_lite.web.build import build_site
 from deoldify_lite.web.runtime import RuntimeUnavailable, find_runtime
 from helpers.browser import DESKTOP, expect, new_pages
@@ -29,19 +29,15 @@ def package() -> Path:
         pytest.skip(str(error))
 
 
-def export(generator, path: Path, metadata: dict[str, str], *storages: str) -> list[Path]:
-    "Export as `export_onnx` does, but once for all kinds of storage, and without comparing; tests/test_export.py does."
+def store(model, folder: Path, storage: str) -> Path:
+    "A traced network as `export_onnx` would store it, without comparing; tests/test_export.py does."
     import onnx
 
-    model, paths = trace(generator), []
-    for storage in storages:
-        stored = onnx.ModelProto()
-        stored.CopyFrom(model)
-        STORAGE[storage][0](stored)
-        describe(stored, metadata)
-        paths.append(path / f"{storage}.onnx")
-        onnx.save(stored, paths[-1])
-    return paths
+    stored = onnx.ModelProto()
+    stored.CopyFrom(model)
+    STORAGE[storage][0](stored)
+    onnx.save(stored, folder / f"{storage}.onnx")
+    return folder / f"{storage}.onnx"
 
 
 @pytest.fixture(scope="session")
@@ -57,23 +53,21 @@ def site(package, tmp_path_factory) -> Path:
             torch.manual_seed(0)
             generator = build_generator("lite", "test_efficientnet", padding="replicate")
             torch.nn.init.normal_(generator.layers[-1].weight, std=0.2)
-        (model,) = export(excited(generator), folder, {"working_side": "96"}, "int8")
-        build_site(folder / "site", model, package)
+        model = trace(excited(generator))
+        describe(model, {"working_side": "96"})
+        build_site(folder / "site", store(model, folder, "int8"), package)
 
     return shared_folder(tmp_path_factory, "tiny site", fill) / "site"
 
 
 @pytest.fixture(scope="session")
-def shipped_sites(package, tmp_path_factory) -> dict[str, Path]:
+def shipped_sites(package, exported_lite, tmp_path_factory) -> dict[str, Path]:
     "Sites with the network that ships, stored as the command does by default and with --half."
-    from deoldify_lite.modeling.weights import find_weights, load_generator
-    from deoldify_lite.models import MODELS
+    import onnx
 
     def fill(folder: Path) -> None:
-        path = find_weights("lite")
-        about = about_weights(path, 16 * MODELS["lite"].render_factor)
-        for model in export(load_generator(path), folder, about, "int8", "float16"):
-            build_site(folder / model.stem, model, package)
+        for storage in ("int8", "float16"):
+            build_site(folder / storage, store(onnx.load(exported_lite[0]), folder, storage), package)
 
     folder = shared_folder(tmp_path_factory, "shipped sites", fill)
     return {storage: folder / storage for storage in ("int8", "float16")}
