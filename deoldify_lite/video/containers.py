@@ -154,9 +154,8 @@ def encode(stream: av.video.stream.VideoStream, frame: av.VideoFrame | None) -> 
     with ordinary_priority():
         packets = stream.encode(frame)
     for packet in packets:
-        # x265 leaves decoding times unset when it ends after a frame or two, which are in order.
-        early = (packet.pts - packet.dts) * packet.time_base
-        if not 0 <= early <= MOST_REORDERING:
+        # x265 leaves decoding times unset, None or any number, when it ends after a frame or two, which are in order.
+        if packet.dts is None or not 0 <= (packet.pts - packet.dts) * packet.time_base <= MOST_REORDERING:
             packet.dts = packet.pts
     return packets
 

@@ -3,7 +3,9 @@
 import os
 import zlib
 from collections import deque
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -60,3 +62,18 @@ def test_encoding_takes_the_machine_from_nobody(tmp_path, codec):
             container.mux(encode(stream, frame))
             policies |= {os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()}
     assert not policies & {os.SCHED_FIFO, os.SCHED_RR}
+
+
+@pytest.mark.parametrize("unset", [None, -(2**40), 2**40])
+def test_decoding_times_that_an_encoder_left_unset_are_those_of_showing(unset):
+    packet = av.Packet(b"a picture")
+    packet.pts, packet.dts, packet.time_base = 3, unset, Fraction(1, 25)
+    (written,) = encode(SimpleNamespace(encode=lambda frame: [packet]), None)
+    assert (written.pts, written.dts) == (3, 3)
+
+
+def test_pictures_that_are_shown_later_keep_their_decoding_times():
+    packet = av.Packet(b"a picture")
+    packet.pts, packet.dts, packet.time_base = 3, -2, Fraction(1, 25)
+    (written,) = encode(SimpleNamespace(encode=lambda frame: [packet]), None)
+    assert written.dts == -2
