@@ -43,7 +43,7 @@ def nogan(*arguments: str) -> None:
     program(["nogan", *arguments])
 
 
-def fit_both_networks(photos: Path, init_from: Path, folder: Path) -> None:
+def fit_both_networks(photos: Path, folder: Path) -> None:
     "Some steps of a generator stage and of a GAN phase. The weights of this process go into `folder/rank-N.pt`."
     import torch
 

@@ -101,10 +101,10 @@ def test_a_killed_pair_goes_on_to_the_same_bits(tmp_path, photos, init_weights, 
         assert (tmp_path / "run" / name).read_bytes() == (pair / name).read_bytes(), name
 
 
-def test_ranks_agree(tmp_path, photos, init_weights):
+def test_ranks_agree(tmp_path, photos):
     """All processes end with the same weights, whichever batches they saw."""
     log = tmp_path / "log"
-    finish(start_pair(log, fit_both_networks, photos, init_weights, tmp_path), log)
+    finish(start_pair(log, fit_both_networks, photos, tmp_path), log)
     first, second = (torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in range(2))
     assert first.keys() == second.keys() and all(torch.equal(v, second[k]) for k, v in first.items())
 
