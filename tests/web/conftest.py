@@ -30,13 +30,11 @@ def package() -> Path:
 
 
 def store(model, folder: Path, storage: str) -> Path:
-    "A traced network as `export_onnx` would store it, without comparing; tests/test_export.py does."
+    "A traced network as `export_onnx` would store it, without comparing; tests/test_export.py does. Changes `model`."
     import onnx
 
-    stored = onnx.ModelProto()
-    stored.CopyFrom(model)
-    STORAGE[storage][0](stored)
-    onnx.save(stored, folder / f"{storage}.onnx")
+    STORAGE[storage][0](model)
+    onnx.save(model, folder / f"{storage}.onnx")
     return folder / f"{storage}.onnx"
 
 
