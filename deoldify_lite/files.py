@@ -153,12 +153,12 @@ def lock_folder(folder: Path) -> TextIO:
 # a large checkpoint on a slow disk may take long. Where the disk knows no locks, leftovers stay.
 
 
-def remove_leftovers(folder: Path) -> None:
-    "Remove the temporary files in `folder` whose writers were killed, and no other."
+def remove_leftovers(folder: Path, recursive: bool = False) -> None:
+    "Remove the temporary files in `folder`, or also below it, whose writers were killed, and no other."
     if fcntl is None:
         return
     with contextlib.suppress(OSError):
-        for leftover in sorted(Path(folder).glob(f"{TEMPORARY}*")):
+        for leftover in sorted(Path(folder).glob(f"{'**/' * recursive}{TEMPORARY}*")):
             with contextlib.suppress(OSError), leftover.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError where the writer lives
                 leftover.unlink()

@@ -245,6 +245,10 @@ class Schedule:
         "Whether the generator restores photos instead of colorizing them."
         return self.networks.generator == "restorer"
 
+    def critics(self, cycle: int) -> tuple[CriticStage, ...]:
+        "The critic stages of a cycle, the first of which is 1."
+        return tuple(stage for stage in self.critic_stages if cycle == 1 or not stage.first_cycle_only)
+
     @property
     def pack_sizes(self) -> list[int]:
         "Sides of the crops that the stages train on."
@@ -272,10 +276,7 @@ class Schedule:
         Raises:
             ValueError: not YAML, or with fields missing, unknown or of the wrong type.
         """
-        try:
-            return _build(cls, yaml.safe_load(text), "schedule")
-        except yaml.YAMLError as error:
-            raise UsageError(f"the schedule is not YAML: {error}") from error
+        return _build(cls, _from_yaml(text, "the schedule"), "schedule")
 
 
 def _plain(value: Any) -> Any:
@@ -283,6 +284,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _from_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where} is not YAML: {error}") from error
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
@@ -330,10 +338,10 @@ def changed(node: Any, path: list[str], value: str, where: str) -> Any:
         if name not in names:
             raise UsageError(f"{where}: no entry {name!r}; there are {', '.join(n for n in names if n)}")
         i = names.index(name) % len(node)
-        new = changed(node[i], rest, value, where) if rest else _build(type(node[i]), yaml.safe_load(value), where)
+        new = changed(node[i], rest, value, where) if rest else _build(type(node[i]), _from_yaml(value, where), where)
         return (*node[:i], new, *node[i + 1 :])
     if name not in (known := [f.name for f in fields(node)] if is_dataclass(node) else []):
         raise UsageError(f"{where}: no field {name!r}; there are {', '.join(known) or 'none'}")
     if rest:
         return replace(node, **{name: changed(getattr(node, name), rest, value, where)})
-    return replace(node, **{name: _build(get_type_hints(type(node))[name], yaml.safe_load(value), where)})
+    return replace(node, **{name: _build(get_type_hints(type(node))[name], _from_yaml(value, where), where)})

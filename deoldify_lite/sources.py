@@ -56,6 +56,13 @@ def list_sources(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def _is_wanted(member: Path, archive: Path) -> bool:
+    "Whether a file of an archive is a photo of those that `list_sources` would find if it were unpacked."
+    hidden = any(part.startswith(".") for part in member.parts)
+    held_out = any(is_held_out(Path(part)) for part in member.parts[:-1]) and not is_held_out(archive)
+    return member.suffix.lower() in EXTENSIONS and not hidden and not held_out
+
+
 def read_sources(sources: Sequence[Path]) -> Iterator[tuple[str, Path | bytes]]:
     "Name and content, or place, of every photo. A photo's name does not depend on the folder the data lies in."
     for source in sources:
@@ -65,7 +72,7 @@ def read_sources(sources: Sequence[Path]) -> Iterator[tuple[str, Path | bytes]]:
         try:
             with tarfile.open(source) as archive:
                 for member in archive:
-                    if member.isfile() and Path(member.name).suffix.lower() in EXTENSIONS:
+                    if member.isfile() and _is_wanted(Path(member.name), source):
                         yield member.name, archive.extractfile(member).read()
         except (tarfile.TarError, OSError) as error:
             log.warning("%s: the rest of this archive cannot be read (%s)", source, error)

@@ -54,6 +54,7 @@ def test_overrides_by_path():
         ("gan.batch", "2.5", "must be int"),
         ("networks.pretrained", "1", "must be bool"),
         ("gan", "3", "must be a mapping"),
+        ("generator_stages", "[{name: a", "is not YAML"),
         ("seed.x", "3", "no field 'x'"),
     ],
 )

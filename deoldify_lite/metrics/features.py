@@ -6,7 +6,6 @@ its own, which must not be called FID or KID.
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +21,9 @@ INCEPTION_FEATURES = 2048  # `inception` returns so many pooled features, then 1
 class Vgg16Features(nn.Module):
     "VGG16's last convolution's ReLU averaged over positions: (N, 3, H, W), ImageNet statistics -> (N, 512)."
 
-    def __init__(self, file: Path | None = None):
+    def __init__(self):
         super().__init__()
-        self.network = load_features("vgg16", file)[:30].to(memory_format=torch.channels_last)
+        self.network = load_features("vgg16")[:30].to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))

@@ -3,8 +3,6 @@
 Images are RGB (N, 3, H, W) in [0, 1]; every function returns one value, or one histogram, per image.
 """
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
@@ -74,12 +72,12 @@ class Lpips(nn.Module):
         WeightsUnavailable, BadWeights: as `load_features`.
     """
 
-    def __init__(self, file: Path | None = None):
+    def __init__(self):
         super().__init__()
         from torchmetrics.functional.image.lpips import _LPIPS
 
         metric = _LPIPS(pretrained=True, net="alex", pnet_rand=True)  # random backbone: nothing is downloaded
-        for source, target in zip(load_features("alexnet", file), _backbone_layers(metric.net)):
+        for source, target in zip(load_features("alexnet"), _backbone_layers(metric.net)):
             target.load_state_dict(source.state_dict())
         self.metric = metric.eval().requires_grad_(False)
 

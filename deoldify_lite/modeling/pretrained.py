@@ -20,7 +20,9 @@ class WeightsUnavailable(Unavailable, RuntimeError):
     "Pretrained weights that are neither here nor to be fetched. The message says what to do."
 
 
-def _state(name: str, file: Path | None, fetch: Callable[[], dict[str, Tensor]]) -> tuple[dict[str, Tensor], Path]:
+def _state(
+    name: str, fetch: Callable[[], dict[str, Tensor]], file: Path | None = None
+) -> tuple[dict[str, Tensor], Path]:
     "State dict of the network `name` and where it came from."
     local = file or weights_folder() / f"{name}.safetensors"
     if local.is_file():
@@ -53,7 +55,7 @@ def load_pretrained_encoder(encoder: nn.Module, name: str, file: Path | None = N
         BadWeights: `file` holds another network.
     """
     if isinstance(encoder, ResNetEncoder):
-        state, source = _state(name, file, lambda: _torchvision(name))
+        state, source = _state(name, lambda: _torchvision(name), file)
         stems = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
         numbered = {stem: str(i) for i, stem in enumerate(stems)}
         parts = {k: k.split(".", 1) for k in state if not k.startswith("fc.")}
@@ -66,13 +68,13 @@ def load_pretrained_encoder(encoder: nn.Module, name: str, file: Path | None = N
 
         return timm.create_model(name, pretrained=True, features_only=True).state_dict()
 
-    state, source = _state(name, file, fetch)
+    state, source = _state(name, fetch, file)
     wanted = encoder.model.state_dict()
     # A classifier's file holds a head as well; what the encoder needs must be there in full.
     load_strictly(encoder.model, {k: v for k, v in state.items() if k in wanted}, source)
 
 
-def load_features(name: str, file: Path | None = None) -> nn.Sequential:
+def load_features(name: str) -> nn.Sequential:
     """The convolutions of torchvision's `vgg16`, `vgg16_bn` or `alexnet` with ImageNet weights, frozen, in eval mode.
 
     Raises:
@@ -81,7 +83,7 @@ def load_features(name: str, file: Path | None = None) -> nn.Sequential:
     from torchvision import models
 
     network = models.get_model(name, weights=None).features
-    state, source = _state(f"{name}_features", file, lambda: _torchvision(name))
+    state, source = _state(f"{name}_features", lambda: _torchvision(name))
     load_strictly(
         network, {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}, source
     )
@@ -91,7 +93,7 @@ def load_features(name: str, file: Path | None = None) -> nn.Sequential:
     return network.eval().requires_grad_(False)
 
 
-def load_embedding(name: str, file: Path | None = None) -> tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]:
+def load_embedding(name: str) -> tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]:
     """timm's network `name` without its classifier, frozen, in eval mode: (N, 3, size, size) -> pooled (N, C).
 
     Returns the network, the size of its input, and the mean and standard deviation that its input should have.
@@ -105,19 +107,19 @@ def load_embedding(name: str, file: Path | None = None) -> tuple[nn.Module, int,
     if not timm.is_model(name):
         raise UsageError(f"network {name!r}: timm has none of that name")
     network = timm.create_model(name, num_classes=0)
-    state, source = _state(name, file, lambda: timm.create_model(name, pretrained=True, num_classes=0).state_dict())
+    state, source = _state(name, lambda: timm.create_model(name, pretrained=True, num_classes=0).state_dict())
     wanted = network.state_dict()
     load_strictly(network, {k: v for k, v in state.items() if k in wanted}, source)
     about = network.pretrained_cfg
     return network.eval().requires_grad_(False), about["input_size"][-1], tuple(about["mean"]), tuple(about["std"])
 
 
-def load_inception(file: Path | None = None) -> nn.Module:
+def load_inception() -> nn.Module:
     """torchmetrics' Inception v3 for FID, with the weights that torch-fidelity took over from TensorFlow.
 
     Raises:
         WeightsUnavailable: torch-fidelity is not installed, or offline and not in any cache.
-        BadWeights: `file` is damaged or holds another network.
+        BadWeights: the file in `weights_folder()` is damaged or holds another network.
     """
     import io
 
@@ -134,7 +136,7 @@ def load_inception(file: Path | None = None) -> nn.Module:
     def fetch() -> dict[str, Tensor]:
         return torch.hub.load_state_dict_from_url(URL_INCEPTION_V3, map_location="cpu", weights_only=True)
 
-    state, source = _state("inception_fid", file, fetch)
+    state, source = _state("inception_fid", fetch)
     # The class wants a file, which it would read as a pickle; it gets one of our own making.
     safe = io.BytesIO()
     torch.save({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, safe)

@@ -132,8 +132,9 @@ class StopOnNan(Callback):
         value = distributed.mean(float(loss.detach()), loss.device)
         if not math.isfinite(value):
             raise TrainingDiverged(
-                f"{name} became {value} at step {self.step_number.step}; the last checkpoint is untouched; "
-                "lower the learning rate (--set) or use --precision float32"
+                f"{name} became {value} at step {self.step_number.step}; the last checkpoint is untouched: go on from "
+                f"it with --precision float32, or delete {self.learn.stage.folder} and begin this stage again at a "
+                "lower learning rate (--set)"
             )
 
 
@@ -165,7 +166,8 @@ class Records(Callback):
         train = self.dls.train
         self.often = max(1, min(self.every, train.steps // 20))
         hidden = None if distributed.is_main() else True
-        self.bar = tqdm(total=train.steps, initial=train.first_step, desc=self.stage.name, unit="step", disable=hidden)
+        first = self._steps_done(train.first_step)
+        self.bar = tqdm(total=train.steps, initial=first, desc=self.stage.name, unit="step", disable=hidden)
         self.began, self.timed = time.monotonic(), 0
 
     def after_loss(self):
@@ -176,8 +178,8 @@ class Records(Callback):
     def after_batch(self):
         self.seen += 1
         self.timed += 1
-        self.bar.update()
         step = self.step_number.step + 1
+        self.bar.update(self._steps_done(step) - self.bar.n)
         if step % self.often and step != self.dls.train.steps:
             return
         now = time.monotonic()
@@ -192,7 +194,12 @@ class Records(Callback):
         self.bar.set_postfix(loss=f"{means['loss']:.3f}")
         self.began, self.timed, self.seen, self.sums = now, 0, 0, {}
 
+    def _steps_done(self, step: int) -> int:
+        "Before step number `step`; of the GAN phase, those of the generator."
+        return round(self.dls.train.progress(step) * self.dls.train.steps)
+
     def after_train(self):
+        self.bar.update(self._steps_done(self.step_number.step) - self.bar.n)
         self.bar.close()
         self.stage.tracker.flush()
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .. import color
-from ..files import atomic_path, write_atomically
+from ..files import atomic_path, remove_leftovers, write_atomically
 from ..photo import BadPhoto, read_rgb
 from ..schedule import Augment
 from ..sources import NoPhotos, read_sources
@@ -157,6 +157,7 @@ def pack(sources: Sequence[Path], size: int, folder: Path, shared: bool = True) 
     path = folder / f"photos-{size}-{key}.bin"
     if path.exists() and _index_of(path).exists():  # that is written last, so the pixels are complete
         return open_pack(path)
+    remove_leftovers(folder)  # in a shared one nobody else does
     broken = 0
 
     def decoded() -> Iterator[tuple[str, np.ndarray]]:

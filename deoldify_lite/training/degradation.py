@@ -21,7 +21,7 @@ def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -
     that one photo's damage does not depend on another's.
     """
     n = len(rgb)
-    draw = torch.rand(12, n, generator=generator)
+    draw = torch.rand(13, n, generator=generator)
     noise = torch.randn(n, 1, *rgb.shape[-2:], generator=generator).to(rgb.device)
     damaged = draw[0] < degradation.probability
     # Each kind of damage leaves half of the damaged photos alone; on the others it has any strength up to the most.
@@ -29,7 +29,7 @@ def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -
     film, gamma, contrast, fade, grain, blur, blocks, vignette = (s.view(n, 1, 1, 1) for s in strengths)
     sign = torch.where(draw[9] < 0.5, -1.0, 1.0).to(rgb.device).view(n, 1, 1, 1)
 
-    y = _film_luma(rgb, film * degradation.film, draw[9:12])
+    y = _film_luma(rgb, film * degradation.film, draw[10:13])
     y = y.clamp(1e-3, 1) ** torch.exp(sign * gamma * degradation.gamma)
     y = (y - 0.5) * (1 + sign * contrast * degradation.contrast) + 0.5
     y = y * (1 - fade * degradation.fade * 1.5) + fade * degradation.fade

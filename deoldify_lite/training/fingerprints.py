@@ -51,6 +51,8 @@ def cycle_fingerprint(schedule: Schedule, cycle: int, part: str, init_from: Path
     "Of a part of a cycle: generate, critic or gan."
     parts = generator_fingerprint(schedule, len(schedule.generator_stages), init_from)
     parts |= {"cycle": cycle, "generate": schedule.generate}
+    if part == "generate":  # pictures for all critics
+        parts["size"] = max((spec.size for spec in schedule.critic_stages), default=0)
     if part != "generate" or cycle > 1:
         parts |= {name: getattr(schedule.networks, name) for name in CRITIC}
         parts["critic_stages"] = schedule.critic_stages
@@ -62,14 +64,15 @@ def cycle_fingerprint(schedule: Schedule, cycle: int, part: str, init_from: Path
 def first_difference(old: Any, new: Any, where: str = "") -> str | None:
     """The first place where two nested structures differ, as text; None where they are equal.
 
-    `old` is in plain types, as it was stored; `new` may have dataclasses in it. A field of theirs that `old` lacks came
-    after it was stored and counts as having been at its default, which is to leave things as they were.
+    `old` is in plain types, as it was stored; `new` may have dataclasses in it. What `old` lacks came after it was
+    stored: a field of a dataclass counts as having been at its default, which is to leave things as they were, and what
+    has no default is not compared.
     """
     if isinstance(old, dict) and is_dataclass(new):
         old = {f.name: f.default for f in fields(new) if f.default is not MISSING} | old
         new = {f.name: getattr(new, f.name) for f in fields(new)}
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted(old.keys() | new.keys()):
+        for key in sorted(old):
             if found := first_difference(old.get(key), new.get(key), f"{where}.{key}" if where else str(key)):
                 return found
         return None

@@ -49,9 +49,13 @@ class Scorer:
     def __init__(self, gray: Tensor, target: Tensor, *, untrained: bool = False, batch: int = 16):
         self.gray, self.target, self.batch = gray, target, batch
         self.lpips = None if untrained else _available(Lpips, "LPIPS", target.device)
-        self.features = (
-            _UntrainedFeatures() if untrained else _available(Vgg16Features, "feature distance", target.device)
-        )
+        self.features = None
+        if len(target) < 2:
+            log.warning("feature distance is left out of the scores: it needs two validation photos, and there is one")
+        elif untrained:
+            self.features = _UntrainedFeatures()
+        else:
+            self.features = _available(Vgg16Features, "feature distance", target.device)
         self.target_features = self._features(target[:, :3])
         self.target_colorfulness = float(colorfulness(target[:, :3]).mean())
 
@@ -148,6 +152,9 @@ class SaveAndScore(Callback):
         scores = self.scorer(self.predict)
         if not distributed.is_main():
             return
+        for later in saved_steps(stage):  # of an earlier attempt, which no checkpoint goes on
+            if later > step:
+                saved_at(stage, later).unlink()
         save_weights(None, saved_at(stage, step), config=self.network.config, state=self.ema.state)
         # A step that was scored before the run was killed is scored again, to the same numbers.
         path = stage.folder / "scores.jsonl"

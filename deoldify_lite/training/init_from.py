@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files import sha256, write_atomically
+from ..modeling.generator import DEFAULTS
 from ..modeling.weights import BadWeights, find_weights, load_network
 from ..schedule import Networks, Schedule
 
@@ -18,9 +19,8 @@ NAME = "init_from"
 def init_networks(weights: str, schedule: Schedule, folder: Path) -> Networks:
     """The networks of a run in `folder` that starts from `weights`, a name or a file: the generator is theirs.
 
-    What a file does not say, such as the padding of one that was saved before there was a choice, stays the schedule's.
-    So do those options of the head that its postprocessing sets: a network that trained with them would learn to undo
-    them.
+    Of its options only those of the head that the schedule's postprocessing sets stay the schedule's: a network that
+    trained with them would learn to undo them.
 
     Raises:
         BadWeights: no such weights, or not of a generator that can be trained here.
@@ -31,7 +31,7 @@ def init_networks(weights: str, schedule: Schedule, folder: Path) -> Networks:
         raise UsageError(
             f"{folder} was begun from other weights than {weights} holds now: to go on name none, or give another --run"
         )
-    config = {"encoder": "", "attention": True} | load_network(path).config
+    config = {"encoder": ""} | DEFAULTS | load_network(path).config
     own = {name: value for name, value in config.items() if name not in schedule.postprocess.head}
     try:
         return replace(schedule.networks, init_from=weights, generator=own.pop("architecture"), **own)

@@ -18,7 +18,7 @@ from fastai.optimizer import Adam
 from PIL import Image
 from torch import nn
 
-from ..errors import UsageError
+from ..errors import DeoldifyError, UsageError
 from ..modeling.layers import without_spectral_norm
 from ..modeling.weights import save_weights
 from .batches import Batches
@@ -125,5 +125,8 @@ def fit_stage(learn: StageLearner, cbs: Sequence[Callback], lr: Any = None, pct_
                 learn.fit(1, lr=lr)
             else:
                 learn.fit_one_cycle(1, lr, div=25.0, div_final=1e5, pct_start=pct_start)
+    except DeoldifyError as error:
+        error.args = (str(error).split(":\n\t", 1)[-1],)  # without the callback and event that fastai writes before it
+        raise
     finally:
         learn.remove_cbs([*cbs, checkpoint])

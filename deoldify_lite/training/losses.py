@@ -1,7 +1,6 @@
 """What the generator and the critic are trained on."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +19,7 @@ from .run import Run
 TAPS = {"vgg16": (3, 8, 15, 22, 29), "vgg16_bn": (5, 12, 22, 32, 42), "untrained": (1, 3, 5)}
 
 
-def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
+def feature_network(name: str) -> nn.Sequential:
     """The network whose activations are compared. `untrained` is three small random convolutions.
 
     Raises:
@@ -30,7 +29,7 @@ def feature_network(name: str, file: Path | None = None) -> nn.Sequential:
     if name not in TAPS:
         raise UsageError(f"feature network {name!r} is unknown; choose {', '.join(TAPS)}")
     if name != "untrained":
-        return load_features(name, file)[: TAPS[name][-1] + 1]
+        return load_features(name)[: TAPS[name][-1] + 1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layers = [layer for i, o in ((3, 8), (8, 16), (16, 16)) for layer in (nn.Conv2d(i, o, 3, 2, 1), nn.ReLU())]
@@ -58,16 +57,16 @@ class FeatureLoss(nn.Module):
         scale: float = 1.0,
         window: float = 1.0,
         bin_weights: Tensor | None = None,
-        weights_file: Path | None = None,
     ):
         super().__init__()
         self.loss, self.window, self.bin_weights = loss, window, bin_weights
         self.weights = [scale * weight for weight in loss.features]
-        self.network = feature_network(loss.network, weights_file).to(memory_format=torch.channels_last)
-        taps, count = TAPS[loss.network], len(loss.features)
-        if count > len(taps):
-            raise UsageError(f"loss.features has {count} weights; {loss.network} has {len(taps)} activations")
-        self.taps = taps[len(taps) - count :]
+        if any(self.weights):  # else nobody needs its pretrained weights
+            self.network = feature_network(loss.network).to(memory_format=torch.channels_last)
+            taps, count = TAPS[loss.network], len(loss.features)
+            if count > len(taps):
+                raise UsageError(f"loss.features has {count} weights; {loss.network} has {len(taps)} activations")
+            self.taps = taps[len(taps) - count :]
         self.parts: dict[str, Tensor] = {}
 
     def activations(self, x: Tensor) -> list[Tensor]:

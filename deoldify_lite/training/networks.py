@@ -90,7 +90,7 @@ def trainable_generator(run: Run, weights: Path | None) -> nn.Module:
     elif run.schedule.encoder_stages:
         load_distilled_encoder(run, generator.encoder)
     elif networks.pretrained:
-        name = networks.encoder or {"deep": "resnet34", "wide": "resnet101"}[networks.generator]
+        name = {"deep": "resnet34", "wide": "resnet101"}.get(networks.generator, networks.encoder)
         load_pretrained_encoder(generator.encoder, name, run.encoder_weights)
     for part in generator.spectral:
         add_spectral_norm(part)

@@ -22,11 +22,13 @@ from ..errors import UsageError
 from ..files import write_atomically
 from ..modeling.weights import read_safetensors, save_weights
 from ..models import hint_branch_file, usual_render_factor
+from ..schedule import Schedule
 from .errors import StageMissing
 from .gan import critic_after, train_gan
 from .hints import generator_for_hints, train_hints
 from .inflection import use_step
 from .init_from import keep_init_weights
+from .losses import GAN_LOSSES
 from .postprocess import Postprocessed, check, postprocess
 from .run import Run
 from .show import draw_curves
@@ -34,7 +36,7 @@ from .stage import Stage
 from .stages import generate, generated_photos, pretrain_critic, pretrain_generator, pretrained_generator
 
 log = logging.getLogger(__name__)
-STAGES = ("generator", "generate", "critic", "gan", "hints", "all")
+COUNTS = ("size", "batch", "save_every", "score_every", "score_photos")  # fields of stages that are at least 1
 
 
 def run_nogan(run: Run, stage: str = "all") -> Path:
@@ -81,8 +83,7 @@ def _run_stages(run: Run, stage: str) -> None:
             _require(run.generate_stage(cycle), "generate")
             pretrain_critic(run, cycle, generated_photos(run, cycle), _critic_before(run, cycle))
         if stage in ("gan", "all"):
-            critic = run.critic_stage(cycle, run.schedule.critic_stages[-1].name)
-            train_gan(run, cycle, before, _require(critic, "critic").weights)
+            train_gan(run, cycle, before, _pretrained_critic(run, cycle))
             if cycle == _last_gan(run):  # of a run that is done, all others are older
                 _publish(run)
     if stage in ("hints", "all") and run.schedule.hint_stages:
@@ -90,25 +91,42 @@ def _run_stages(run: Run, stage: str) -> None:
 
 
 def _check_all(run: Run, stage: str) -> None:
-    """Refuse a stage or schedule that cannot be, or contradicts anything that is already done, before anything is
+    """Refuse a stage or schedule that cannot be, or contradicts anything that is done or begun, before anything is
     touched."""
     schedule = run.schedule
     parts = {"generator": schedule.generator_stages, "hints": schedule.hint_stages, "all": True}
     if not parts.get(stage, schedule.cycles):
         raise UsageError(f"the schedule of {run.folder} (preset {schedule.preset}) has no stage {stage}")
-    if schedule.cycles and not schedule.generator_stages:
-        raise UsageError("a schedule with cycles of critic and GAN phase needs generator stages before them")
-    check(schedule)
+    _check_schedule(schedule)
     stages = [run.encoder_stage(i) for i in range(len(run.schedule.encoder_stages))]
     stages += [run.generator_stage(i) for i in range(len(run.schedule.generator_stages))]
     for cycle in range(1, run.schedule.cycles + 1):
         stages += [run.generate_stage(cycle), run.gan_stage(cycle)]
-        stages += [run.critic_stage(cycle, spec.name) for spec in run.schedule.critic_stages]
+        stages += [run.critic_stage(cycle, spec.name) for spec in run.schedule.critics(cycle)]
     if schedule.hint_stages and (not schedule.generator_stages or result(run).is_file()):
         generator = generator_for_hints(run)
         stages += [run.hint_stage(i, generator) for i in range(len(schedule.hint_stages))]
     for each in stages:
-        _ = each.is_done
+        if not each.is_done:
+            each.resume()  # a checkpoint of other settings is refused while their file still has them
+
+
+def _check_schedule(schedule: Schedule) -> None:
+    if schedule.cycles and not (schedule.generator_stages and schedule.critic_stages):
+        raise UsageError("a schedule with a GAN phase needs stages of generator and critic before it")
+    if (critic := schedule.networks.critic) not in GAN_LOSSES:
+        raise UsageError(f"networks.critic {critic!r} is unknown; choose {' or '.join(GAN_LOSSES)}")
+    names = [stage.name for stage in schedule.critic_stages]
+    if len(names) != len(set(names)):
+        raise UsageError(f"critic stages have folders of their names: {', '.join(names)} are not all different")
+    parts = {"generate": schedule.generate, "gan": schedule.gan}
+    for kind in ("encoder_stages", "generator_stages", "critic_stages", "hint_stages"):
+        parts |= {f"{kind}.{i}": stage for i, stage in enumerate(getattr(schedule, kind))}
+    for where, part in parts.items():
+        for name in COUNTS:
+            if (count := getattr(part, name, 1)) < 1:
+                raise UsageError(f"{where}.{name} is at least 1, not {count}")
+    check(schedule)
 
 
 def result(run: Run) -> Path:
@@ -123,8 +141,10 @@ def choose_step(run: Run, step: int) -> Path:
         raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")
     if run.schedule.postprocess.average_last:
         raise UsageError("the schedule takes the mean of many steps: --set postprocess.average_last=0 for one of them")
-    use_step(run.gan_stage(last), step)
-    return _publish(run)
+    with run.lock():
+        use_step(run.gan_stage(last), step)
+        run.keep()
+        return _publish(run)
 
 
 def _last_gan(run: Run) -> int | None:
@@ -182,6 +202,13 @@ def _cycles(run: Run, stage: str) -> list[int]:
 def _generator_before(run: Run, cycle: int) -> Path:
     "What a cycle starts from: the pretrained generator, or what the cycle before chose."
     return pretrained_generator(run) if cycle == 1 else _require(run.gan_stage(cycle - 1), "gan").weights
+
+
+def _pretrained_critic(run: Run, cycle: int) -> Path:
+    "What a cycle's GAN phase starts from: its last critic stage's weights, or those that the cycle before left."
+    if specs := run.schedule.critics(cycle):
+        return _require(run.critic_stage(cycle, specs[-1].name), "critic").weights
+    return _critic_before(run, cycle)
 
 
 def _critic_before(run: Run, cycle: int) -> Path | None:

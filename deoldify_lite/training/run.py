@@ -1,8 +1,8 @@
 """A run folder: which photos, which settings, on which device. Its stages are in `stage`."""
 
 import json
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..device import pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
-from ..files import lock_folder, write_atomically
+from ..files import lock_folder, remove_leftovers, write_atomically
 from ..presets import preset
 from ..schedule import Augment, Schedule, parse_changes
 from ..sources import NoPhotos, list_sources, spread
@@ -68,17 +68,25 @@ class RunFolder:
         distributed.start(self.device)
         if self.device.type == "cpu":
             tune_allocator()
+        if precision in ("float16", torch.float16):
+            raise UsageError("training has no loss scaling, without which float16 loses gradients: bfloat16 or float32")
         self.precision = pick_precision(self.device, precision) if isinstance(precision, str) else precision
         self.checkpoint_seconds, self.cache = checkpoint_seconds, cache
         self.packs: dict[int, Pack] = {}
 
-    def lock(self) -> AbstractContextManager:
-        """Have the folder for this training alone while the context lasts.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Have the folder for this training alone while the context lasts. What killed ones left half written goes.
 
         Raises:
             FolderInUse: another process trains in it.
         """
-        return lock_folder(self.folder) if distributed.is_main() else nullcontext()
+        if not distributed.is_main():
+            yield
+            return
+        with lock_folder(self.folder):
+            remove_leftovers(self.folder, recursive=True)  # checkpoints and packs may be large
+            yield
 
     @property
     def seed(self) -> int:

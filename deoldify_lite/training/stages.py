@@ -203,9 +203,7 @@ def critic_learner(
 def pretrain_critic(run: Run, cycle: int, generated: Path, start: Path | None) -> Path:
     "The critic stages of a cycle on what `generate` left, from the weights `start`. Returns the critic's weights."
     weights = start
-    for spec in run.schedule.critic_stages:
-        if spec.first_cycle_only and cycle > 1:
-            continue
+    for spec in run.schedule.critics(cycle):
         if not run.critic_stage(cycle, spec.name).is_done:
             learn = critic_learner(run, cycle, spec, generated, weights)
             stage, train, critic = learn.stage, learn.dls.train, learn.model.network

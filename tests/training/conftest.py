@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deoldify_lite.presets import preset
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.training.nogan import run_nogan
 from deoldify_lite.training.run import Run
 from helpers.shared import shared_folder
-from helpers.smoke import SMALL
+from helpers.smoke import run_in
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +26,6 @@ def photos(tmp_path_factory) -> Path:
                 image.crop((x, y, x + 120, y + 100)).save(folder / f"{Path(name).stem}_{i}.jpg")
 
     return shared_folder(tmp_path_factory, "photos", fill)
-
-
-def run_in(folder: Path, photos: Path, **changes: str) -> Run:
-    """The smoke preset, smaller still."""
-    schedule = preset("smoke").override(SMALL | changes)
-    return Run(folder, schedule, (photos,), device="cpu", cache=photos / ".packs")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from deoldify_lite.schedule import Augment
-from deoldify_lite.sources import NoPhotos, is_held_out, list_sources
+from deoldify_lite.sources import NoPhotos, is_held_out, list_sources, read_sources
 from deoldify_lite.training.data import (
     Pack,
     Sampler,
@@ -48,6 +48,15 @@ def test_folders_and_archives_are_searched_and_held_out_ones_left_alone(tmp_path
     assert list_sources([tmp_path / "photos-valid.tar"]) == [tmp_path / "photos-valid.tar"], (
         "named outright, it is taken"
     )
+
+
+@pytest.mark.parametrize(("archive", "expected"), [("all.tar", ["a.jpg"]), ("valid.tar", ["a.jpg", "val/b.jpg"])])
+def test_in_archives_hidden_and_held_out_photos_are_left_alone_as_in_folders(tmp_path, archive, expected):
+    """... unless the archive is one of photos held out, and was named outright."""
+    with tarfile.open(tmp_path / archive, "w") as tar:
+        for name in ("./a.jpg", "val/b.jpg", "._a.jpg", "__MACOSX/._a.jpg", ".thumbs/c.jpg", "d.txt"):
+            tar.addfile(tarfile.TarInfo(name))
+    assert [Path(name).as_posix() for name, _ in read_sources([tmp_path / archive])] == expected
 
 
 def test_held_out_by_whole_words():

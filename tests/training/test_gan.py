@@ -13,18 +13,20 @@ import pytest
 import torch
 from fastai.callback.core import Callback
 from torch import nn
+from tqdm import tqdm
 
 from deoldify_lite.modeling.critic import Critic
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm, plain_state
 from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.presets import preset
+from deoldify_lite.training import callbacks
 from deoldify_lite.training.checkpoint import load_checkpoint
 from deoldify_lite.training.ema import Ema
 from deoldify_lite.training.errors import StageMissing, TrainingDiverged, WrongCheckpoint
 from deoldify_lite.training.fingerprints import first_difference
 from deoldify_lite.training.gan import gan_learner, shifted, train_gan
-from deoldify_lite.training.inflection import use_step
+from deoldify_lite.training.inflection import read_rows, saved_at, saved_steps, use_step
 from deoldify_lite.training.learner import StageLearner
 from deoldify_lite.training.log import read_log
 from deoldify_lite.training.losses import GAN_LOSSES
@@ -273,7 +275,7 @@ def test_a_nan_in_pretraining_stops_as_well(run, monkeypatch):
     monkeypatch.setattr(
         precision.LossInPrecision, "__call__", lambda self, predicted, target: predicted.sum() * float("nan")
     )
-    with pytest.raises(TrainingDiverged, match="lower the learning rate"):
+    with pytest.raises(TrainingDiverged, match=r"^the loss became nan .* lower learning rate"):
         stages.pretrain_generator(run)
     assert all(torch.isfinite(p).all() for p in generators[0].parameters())
 
@@ -298,10 +300,40 @@ def test_the_rule_chooses_and_the_user_may_choose_another(run, start):
         use_step(stage, 999)
 
 
+def test_of_an_attempt_that_no_checkpoint_goes_on_nothing_is_averaged(run, start):
+    """Its saved generators would count as the last ones of a shorter phase."""
+    stage = run.gan_stage(1)
+    left = saved_at(stage, 50)
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of an earlier attempt")
+    train_gan(run, 1, *start)
+    assert saved_steps(stage) == [row["step"] for row in read_rows(stage.folder / "scores.jsonl")] and not left.exists()
+
+
+def test_the_bar_shows_how_much_is_done(run, start, monkeypatch):
+    """The generator's steps of the generator's, although the critic's are steps too."""
+    bars = []
+    monkeypatch.setattr(
+        callbacks, "tqdm", lambda **options: bars.append(tqdm(**options | {"disable": False})) or bars[-1]
+    )
+    train_gan(run, 1, *start)
+    (bar,) = bars
+    done = json.loads((run.gan_stage(1).folder / "done.json").read_text())
+    assert bar.n == bar.total == done["generator_steps"] < done["all_steps"]
+
+
+def test_a_generated_picture_is_as_large_as_the_critic_wants(finished_run):
+    """... or else they are of another schedule."""
+    larger = finished_run.schedule.override({"critic_stages.0.size": "96"})
+    with pytest.raises(WrongCheckpoint, match="size was 64 and is now 96"):
+        _ = Run(finished_run.folder, larger, device="cpu").generate_stage(1).is_done
+
+
 def test_changed_recipes_are_noticed():
     assert first_difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}) is None
     assert first_difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == "a.1.b was 2 and is now 3"
-    assert "was None" in first_difference({}, {"new": 1})
+    assert first_difference({"gone": 1}, {}) == "gone was 1 and is now None"
+    assert first_difference({}, {"new": 1}) is None, "came after it was stored"
 
 
 def test_a_recipe_from_before_a_field_came_has_its_default():

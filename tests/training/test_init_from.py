@@ -84,7 +84,7 @@ def test_what_began_from_imagenet_does_not_change_to_other_weights(tmp_path, pho
     run_nogan(open_small(tmp_path / "run", photos), "generator")
     with pytest.raises(WrongCheckpoint, match=r"networks\.\w+ was"):
         run_nogan(open_small(tmp_path / "run", photos, weights), "generator")
-    assert not list((tmp_path / "run").glob("start.*"))
+    assert not list((tmp_path / "run").glob("init_from.*"))
 
 
 def test_a_copy_that_was_tampered_with_is_noticed(tmp_path, photos, weights):
@@ -99,6 +99,14 @@ def test_deoldifys_weights_do_as_well(tmp_path):
     save_weights(build_generator("deep"), tmp_path / "deep.safetensors")
     run = open_run(tmp_path / "run", preset_name="finetune", init_from=str(tmp_path / "deep.safetensors"))
     assert (run.schedule.networks.generator, run.schedule.networks.encoder) == ("deep", "")
+    with torch.device("meta"):
+        assert untrained_generator(run.schedule.networks).config == {"architecture": "deep"}
+
+
+def test_what_the_file_leaves_at_its_default_is_the_default(tmp_path, weights):
+    """... and not what the schedule would have: the network trained without."""
+    networks = init_networks(str(weights), preset("finetune"), tmp_path / "run")
+    assert (networks.padding, networks.smooth, networks.cast, networks.magenta) == ("zeros", False, 1.0, 1.0)
 
 
 def test_the_command(tmp_path, photos, weights):

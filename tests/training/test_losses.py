@@ -10,6 +10,7 @@ from torch import nn
 from deoldify_lite import color
 from deoldify_lite.errors import UsageError
 from deoldify_lite.schedule import Loss
+from deoldify_lite.training import losses
 from deoldify_lite.training.inflection import Scorer, choose, draw_curve
 from deoldify_lite.training.losses import FeatureLoss, adversarial_loss, critic_loss, feature_loss
 from deoldify_lite.training.rebalancing import bin_weights, color_bins
@@ -35,10 +36,15 @@ def test_feature_loss_teaches_the_predicted_picture_alone():
     assert not any(p.requires_grad for p in loss.parameters())
 
 
-def test_features_can_be_switched_off():
+def test_features_can_be_switched_off(monkeypatch):
+    """Then nobody needs the network's weights."""
+    monkeypatch.delattr(losses, "feature_network")
     loss = FeatureLoss(UNTRAINED, scale=0)
     loss(torch.randn(1, 3, 32, 32), torch.randn(1, 3, 32, 32))
     assert set(loss.parts) == {"pixel"}
+
+
+def test_an_unknown_feature_network_is_refused():
     with pytest.raises(ValueError, match="vgg19"):
         FeatureLoss(Loss(network="vgg19"))
 
@@ -162,6 +168,13 @@ def test_scorer_likes_the_target_and_sees_dullness(tmp_path):
     assert dull["colorfulness_gap"] > 10 and dull["feature_distance"] > perfect["feature_distance"]
     draw_curve([{"step": 0, **dull}, {"step": 5, **perfect}], 5, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_photo_has_no_distribution(caplog):
+    """... so that a handful of photos, one of them for validation, still trains to the end."""
+    target = torch.rand(1, 3, 32, 32)
+    scores = Scorer(color.normalize(target), target, untrained=True)(lambda gray, target: gray)
+    assert set(scores) == {"colorfulness", "colorfulness_gap"} and "needs two validation photos" in caplog.text
 
 
 def test_untrained_features_are_the_same_each_time():

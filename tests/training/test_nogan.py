@@ -12,16 +12,22 @@ from typer.testing import CliRunner
 
 from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
-from deoldify_lite.files import lock_folder
+from deoldify_lite.files import TEMPORARY, lock_folder
 from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.samples import sample_photos
+from deoldify_lite.schedule import Schedule
+from deoldify_lite.training import networks
 from deoldify_lite.training.data import is_validation, open_pack
+from deoldify_lite.training.errors import WrongCheckpoint
+from deoldify_lite.training.networks import untrained_generator
+from deoldify_lite.training.nogan import run_nogan
 from helpers.scripts import start_script
-from helpers.smoke import SMALL
+from helpers.smoke import SMALL, run_in
 from helpers.trainings import nogan, start
 
 SCRIPT = "scripts/nogan.py"
 CHANGES = [f"--set={field}={value}" for field, value in SMALL.items()]
+CRITIC = "{name: c, size: 64, batch: 4, lr: 1.0e-3}"
 
 
 def command(folder: Path, photos: Path, *more: str) -> list[str]:
@@ -112,6 +118,44 @@ def test_another_schedule_is_refused_and_harms_nothing(finished):
     assert (finished / "schedule.yaml").read_bytes() == kept
 
 
+def test_a_schedule_changed_in_the_middle_of_a_stage_is_refused_and_harms_nothing(tmp_path, photos):
+    """The message names the file with the settings to go on with, so they must still be there."""
+    run = run_in(tmp_path, photos)
+    run.keep()
+    run.generator_stage(0).save(step=1)
+    changed = run_in(tmp_path, photos, **{"generator_stages.a.lr": "0.5"})
+    with pytest.raises(WrongCheckpoint, match=r"lr was 0\.001 and is now 0\.5\. Go on with the settings in"):
+        run_nogan(changed, "generator")
+    assert Schedule.from_yaml((tmp_path / "schedule.yaml").read_text()) == run.schedule
+
+
+def test_a_critic_that_is_pretrained_in_the_first_cycle_alone(tmp_path, photos):
+    """The second cycle's GAN phase goes on with the critic of the first."""
+    critic = f"[{{{CRITIC[1:-1]}, first_cycle_only: true}}]"
+    run = run_in(tmp_path, photos, **{"critic_stages": critic, "cycles": "2"})
+    run_nogan(run)
+    assert (tmp_path / "cycle-2/gan/done.json").is_file() and not (tmp_path / "cycle-2/critic-c").exists()
+
+
+def test_what_killed_trainings_left_half_written_goes(tmp_path, photos):
+    run = run_in(tmp_path / "run", photos)
+    leftover = run.generator_stage(0).folder / f"{TEMPORARY}x.pt"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+    with run.lock():
+        assert not leftover.exists()
+
+
+def test_deoldifys_encoder_is_its_own_whatever_the_schedule_says_of_lites(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(networks, "load_pretrained_encoder", lambda encoder, name, file: asked.append(name))
+    small = untrained_generator(run.schedule.networks)
+    monkeypatch.setattr(networks, "untrained_generator", lambda networks: small)
+    run.schedule = run.schedule.override({"networks.generator": "deep", "networks.pretrained": "true"})
+    networks.trainable_generator(run, None)
+    assert asked == ["resnet34"]
+
+
 def test_the_user_may_choose_another_step(finished):
     result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--use-step", "0"])
     assert result.exit_code == 0, result.output
@@ -133,6 +177,12 @@ def test_the_user_may_choose_another_step(finished):
         (["--photos", "/nowhere/photos", "--stage", "generator"], 2, "no such file or folder"),
         (["--preset", "huge"], 2, "preset 'huge' is unknown"),
         (["--set", "gan.speed=3"], 2, "no field 'speed'"),
+        (["--set", "gan.batch=0"], 2, "gan.batch is at least 1, not 0"),
+        (["--set", "generator_stages.0.size=0"], 2, "generator_stages.0.size is at least 1"),
+        (["--set", "critic_stages=[]"], 2, "needs stages of generator and critic"),
+        (["--set", "networks.critic=hinge"], 2, "choose patch or projected"),
+        (["--set", f"critic_stages=[{CRITIC}, {CRITIC}]"], 2, "c, c are not all different"),
+        (["--precision", "float16"], 2, "bfloat16 or float32"),
         (["--device", "cuda:77"], 3, "cuda:77"),
         (["--encoder-weights", "nowhere.safetensors", "--photos", "PHOTOS"], 3, "nowhere.safetensors"),
     ],
