@@ -48,7 +48,7 @@ setup(
         "timm",
         "tensorboardX",
         "psutil",
-        "pillow",
+        "pillow>=11.3",  # with AVIF
         "safetensors",
         "tqdm",
         "numpy",

@@ -93,7 +93,7 @@ def walk(
         for entry in sorted(entries):
             if entry.name.startswith("."):
                 continue
-            if _is_folder(entry):
+            if is_folder(entry):
                 if recursive and (follow_links or not entry.is_symlink()):
                     (links if entry.is_symlink() else folders).append(inside / entry.name)
             elif entry.suffix.lower() in suffixes:
@@ -101,10 +101,11 @@ def walk(
     return sorted(found)
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    "Whether it is a folder; False as well where that cannot be known, in one that may be listed but not entered."
     try:
         return path.is_dir()
-    except OSError:  # in a folder that may be listed but not entered
+    except OSError:
         return False
 
 

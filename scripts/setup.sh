@@ -11,7 +11,7 @@ unset PYTHONDONTWRITEBYTECODE
 stamp=.venv/installed$extras
 if [ ! -e "$stamp" ] || [ setup.py -nt "$stamp" ]; then
     echo "Installing into .venv; this takes some minutes, once ..." >&2
-    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    [ -x .venv/bin/pip ] || "$python" -m venv .venv # without python3-venv the first try leaves one without pip
     pip=".venv/bin/pip --quiet --disable-pip-version-check"
     # uv downloads and unpacks in parallel: half a minute instead of two. Where it cannot be had, or finds nothing since
     # it does not read pip's configuration, pip does the same; without byte code, which the first import writes: most of

@@ -3,6 +3,7 @@
 #
 #   sh scripts/try.sh                    -> colorized/samples
 #   sh scripts/try.sh ~/old_photos       -> colorized/samples and colorized/old_photos, subfolders included
+#   sh scripts/try.sh ~/grandmother.jpg  -> colorized/samples and colorized/grandmother.jpg
 set -eu
 input=${1-}
 case $input in "" | /*) ;; *) input=$PWD/$input ;; esac
@@ -11,4 +12,8 @@ extras=""
 
 .venv/bin/deoldify-lite samples colorized/black_and_white >/dev/null
 .venv/bin/deoldify-lite colorize colorized/black_and_white colorized/samples
-[ -z "$input" ] || .venv/bin/deoldify-lite colorize -r "$input" "colorized/$(basename "$input")"
+if [ -d "$input" ]; then
+    .venv/bin/deoldify-lite colorize -r "$input" "colorized/$(basename "$(cd "$input" && pwd)")"
+elif [ -n "$input" ]; then
+    .venv/bin/deoldify-lite colorize "$input" colorized
+fi

@@ -17,7 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OUTSIDE = "/photos"
 UPLOAD, FILE = "/gradio_api/upload", "/gradio_api/file="
-# The paths that the page and the API need. Gradio has more: an editor, a video converter, ...
+# The paths that the page and the API need. Gradio has more: an editor, a video converter, one that fetches any address.
+API = "/gradio_api/"
+GETS = tuple(
+    API + path
+    for path in (
+        *("file=", "call/", "queue/data", "heartbeat/", "upload_progress", "info", "openapi.json"),
+        *("app_id", "startup-events", "theme.css"),
+    )
+)
 POSTS = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/cancel", "/gradio_api/reset")
 TEXT = ("application/json", "text/html", "text/event-stream")
 MAX_JSON = 1 << 20  # bytes
@@ -43,6 +51,8 @@ class OnlyPhotos:
         try:
             if scope["method"] == "POST":
                 receive = await self._incoming(scope, receive)
+            elif scope["path"].startswith(API) and not scope["path"].startswith(GETS):
+                raise HTTPException(404, "not here")
             elif scope["path"].startswith(FILE):
                 path = FILE + self._inside(scope["path"].removeprefix(FILE))
                 scope = {**scope, "path": path, "raw_path": quote(path).encode()}

@@ -111,9 +111,9 @@ def colorize(
     )
     if watch:
         look = partial(find_part, source, target, recursive, shard, may_be_empty=True)
-        report_results(watch_folder(look, run, overwrite), None, report_lines, verbose)
+        report_results(watch_folder(look, run, overwrite), None, report_lines, verbose, overwrite)
     else:
-        report_results(run(jobs, overwrite=overwrite), len(jobs), report_lines, verbose)
+        report_results(run(jobs, overwrite=overwrite), len(jobs), report_lines, verbose, overwrite)
 
 
 def check_watched(source: Path, target: Path, recursive: bool) -> None:
@@ -204,7 +204,11 @@ def find_part(
 
 
 def report_results(
-    results: Generator, total: int | None, report: AbstractContextManager, verbose: bool = False
+    results: Generator,
+    total: int | None,
+    report: AbstractContextManager,
+    verbose: bool = False,
+    overwrite: bool = False,
 ) -> None:
     "Say on the streams and in the report what becomes of each photo; end with an exit code that sums it up."
     from tqdm import tqdm
@@ -226,7 +230,8 @@ def report_results(
                 for note in result.notes if verbose else ():
                     tqdm.write(f"{result.input}: {note}", file=sys.stderr)
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; the same command goes on from here") from None
+        next_time = "does all again (--overwrite)" if overwrite else "goes on from here"
+        raise Interrupted(f"interrupted; the same command {next_time}") from None
     except OSError as error:  # not about a photo, whose errors are results
         if error.errno == errno.EPIPE:  # Typer's business
             raise

@@ -88,7 +88,7 @@ def ray(
             _colorize_film(jobs, {"weights": weights} | arguments, actors, (codec, crf), overwrite, report_lines)
         else:
             results = colorize_with_actors(jobs, (weights, render_factor, options), actors)
-            report_results(results, len(jobs), report_lines)
+            report_results(results, len(jobs), report_lines, overwrite=overwrite)
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise DeoldifyError(f"Ray gave up: {reason}; the same command goes on from here") from error

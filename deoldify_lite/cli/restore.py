@@ -24,7 +24,9 @@ def restore(
             metavar="FILE", help="Of one photo: fill in what is white in this image, in place of what is found."
         ),
     ] = None,
-    save_mask: Annotated[bool, typer.Option(help="Save each mask beside its result, as NAME.mask.png.")] = False,
+    save_mask: Annotated[
+        bool, typer.Option(help="Save each mask beside its result, as NAME.mask.png, NAME with its extension.")
+    ] = False,
     tone: Annotated[bool, typer.Option(help="Remove fading, too, by one curve for the whole photo.")] = True,
     strength: Annotated[float, typer.Option(min=0, max=1, help="How much of what is found is put right.")] = 1.0,
     threshold: Annotated[
@@ -55,4 +57,4 @@ def restore(
     pixels = None if mask is None else read_mask(mask)
     restorer = Restorer(weights, device, precision, tone=tone, threshold=threshold, mask=pixels, save_mask=save_mask)
     results = colorize_all(jobs, restorer, overwrite=overwrite, strength=strength, max_pixels=max_pixels)
-    report_results(results, len(jobs), report_lines, verbose)
+    report_results(results, len(jobs), report_lines, verbose, overwrite)

@@ -84,7 +84,8 @@ def colorize_videos(
         with report as lines:
             counts = _colorize(jobs, colorizer, options, overwrite, lines, encode)
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; the same command goes on from the last finished part") from None
+        again = ", after the finished videos, which it does again (--overwrite)" if overwrite and len(jobs) > 1 else ""
+        raise Interrupted(f"interrupted; the same command goes on from the last finished part{again}") from None
     typer.echo(", ".join(f"{n} {status}" for status, n in counts.items() if n), err=True)
     if counts["failed"]:
         raise typer.Exit(1)
@@ -111,17 +112,19 @@ def _colorize(jobs: list, colorizer: Any, options: Any, overwrite: bool, lines: 
 
             try:
                 result = colorize_file(job, colorizer, options, overwrite, progress, tell, encode)
-            except DeoldifyError as error:
-                result = VideoResult(str(job.input), str(job.output), "failed", str(error))
-                report_line(lines, result)
+            except Exception as error:
+                known = isinstance(error, DeoldifyError)
+                message = str(error) if known else f"{type(error).__name__}: {error}"
+                report_line(lines, VideoResult(str(job.input), str(job.output), "failed", message))
                 if len(jobs) == 1:
-                    raise type(error)(f"{job.input}: {error}") from error
-                tell(f"{error}")
+                    raise type(error)(f"{job.input}: {error}") if known else error from error
+                tell(message)
+                counts["failed"] += 1
             else:
                 report_line(lines, result)
+                counts[result.status] += 1
                 if result.status == "done":
                     tqdm.write(result.output, file=sys.stdout)
-        counts[result.status] += 1
     return counts
 
 

@@ -6,7 +6,9 @@ colorization (He et al. 2018, "Deep Exemplar-based Colorization"), but without t
 which spread as others do.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from ..bt601 import CB_SCALE, CR_SCALE, LUMA_WEIGHTS
 from ..errors import UsageError
 from ..photo import BadPhoto, open_photo, photo_from_image, read_rgb
 from .engine import Engine, working_size
-from .hints import Hint
+from .hints import MOST, Hint
 from .spreading import resized
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 LEVELS = (2, 3, 4)  # of the encoder's feature maps: an eighth, a sixteenth and a thirty-second of the picture's side
 SOFTNESS = 0.03  # difference of cosine similarity by which a place of the reference counts less
 LEAST_ALIKE, ALIKE = 0.2, 0.5  # cosine similarity from which a colour counts, and from which it counts in full
-BLOCK = 2  # one hint for so many places in both directions
+BLOCK = 2  # one hint for so many places in both directions, or more, so that all hints are used
 NEAR = 0.15  # of the sides: within this distance of a hint that a person gave, the reference gives none
 SHORT_SIDE = 512  # to which a reference of 16 bit a channel is reduced
 COLORLESS = 0.01  # mean distance of Cb and Cr from 0 below which a reference has no colours to give
@@ -99,7 +101,7 @@ def match_hints(prepared: "PreparedPhoto", reference: Reference, hints: list[Hin
     likeness = features.reshape(len(features), -1).T @ reference.features.reshape(len(features), -1)
     best = likeness.max(1)
     size, found = np.array(prepared.size), []
-    for place in _best_of_blocks(best.reshape(shape)):
+    for place in _best_of_blocks(best.reshape(shape), MOST - len(hints)):
         trust = np.clip((best[place] - LEAST_ALIKE) / (ALIKE - LEAST_ALIKE), 0, 1)
         row, column = divmod(place, shape[1])
         at = np.array([(column + 0.5) / shape[1], (row + 0.5) / shape[0]])
@@ -114,11 +116,17 @@ def match_hints(prepared: "PreparedPhoto", reference: Reference, hints: list[Hin
     return found
 
 
-def _best_of_blocks(likeness: np.ndarray) -> list[int]:
-    "Of each block of `BLOCK` places in both directions, of (h, w), the flat index of the one with the most likeness."
+def _best_of_blocks(likeness: np.ndarray, most: int) -> list[int]:
+    """Of each block of `BLOCK` places in both directions, of (h, w), the flat index of the one with the most likeness.
+
+    Where that would be more than `most`, blocks are larger.
+    """
     height, width = likeness.shape
+    if most <= 0:
+        return []
+    side = next(n for n in count(BLOCK) if math.ceil(height / n) * math.ceil(width / n) <= most)
     numbers = np.arange(height * width).reshape(height, width)
-    blocks = (numbers[y : y + BLOCK, x : x + BLOCK] for y in range(0, height, BLOCK) for x in range(0, width, BLOCK))
+    blocks = (numbers[y : y + side, x : x + side] for y in range(0, height, side) for x in range(0, width, side))
     return [max(block.ravel().tolist(), key=likeness.ravel().__getitem__) for block in blocks]
 
 

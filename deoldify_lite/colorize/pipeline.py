@@ -17,6 +17,7 @@ from PIL import Image
 
 from ..device import cores
 from ..errors import DeoldifyError
+from ..files import is_folder
 from ..photo import MAX_PIXELS, BadPhoto, Photo, count_pixels, open_photo, save_photo, takes_ycbcr
 from .colorizer import Colorizer
 from .engine import Engine
@@ -79,7 +80,9 @@ def colorize_all(
         with_hints=bool(like) or variants > 1,
         by_page=by_page if variants == 1 else None,
     )
-    write = partial(_write, engine=engine, strength=strength, budget=budget, like=like, variants=variants)
+    write = partial(
+        _write, engine=engine, strength=strength, budget=budget, like=like, variants=variants, overwrite=overwrite
+    )
     threads = NetworkThreads()
     queue: deque[Item] = deque()
     # Two pools: readers wait for pixels that only writers release, so writers must never queue behind readers.
@@ -252,10 +255,10 @@ def _read(
     budget.acquire(pixels)
     prepared = None
     try:
-        if job.input.is_dir():
+        if is_folder(job.input):
             raise BadPhoto("a folder that cannot be listed")
         if has_pages(job):
-            if not by_page or job.hints or hints_beside(job.input):
+            if not by_page or (engine.takes_hints is not None and (job.hints or hints_beside(job.input))):
                 raise BadHints("hints and variants are for files of one picture, not for pages")
             return by_page(job)
         photo = engine.restore_first(open_photo(job.input, max_pixels, keep_source=engine.needs_source))
@@ -324,6 +327,7 @@ def _write(
     budget: PixelBudget,
     like: "Reference | None",
     variants: int,
+    overwrite: bool,
 ) -> Result:
     photo, for_jpeg = prepared.photo, takes_ycbcr(job.output)
     try:
@@ -336,6 +340,9 @@ def _write(
             changed = PreparedPhoto(engine, photo, prepared.model_input, *prediction)
             hints = changed.hints_from(like, prepared.hints) if like else prepared.hints
             for output, each in zip(job.outputs(variants), changed.variants(variants, hints)):
+                if variants > 1 and output.is_file() and not overwrite:
+                    photo.notes.append(f"{output} was there before and stayed")
+                    continue
                 save_photo(changed.pixels(each, strength, for_jpeg=for_jpeg), photo, output)
     except Exception as error:
         return _failed(job, error)

@@ -134,12 +134,12 @@ class PreparedPhoto:
     def hints_from(self, reference: "Reference", hints: Hints = ()) -> list[Hint]:
         """Hints with the colours of a reference photo (`Colorizer.reference`), where it shows what this photo shows.
 
-        `hints` are added at the end of the list, and the others keep away from them.
+        `hints` come first in the list, and the others keep away from them.
         """
         from .matching import match_hints
 
         checked = check_hints(hints, self.size)[0]
-        return [*match_hints(self, reference, checked), *checked]
+        return [*checked, *match_hints(self, reference, checked)]
 
     def chroma_at(self, place: np.ndarray) -> np.ndarray:
         "The predicted Cb and Cr (2,) at a place, x and y as fractions of width and height, in [0, 1]."

@@ -310,7 +310,7 @@ def photo_from_image(image: Image.Image) -> Photo:
     if image.has_transparency_data:
         rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         alpha = np.asarray(rgba.getchannel("A"))
-        image = rgba.convert("RGB")
+        image = rgba.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
     image = _to_srgb(image, profile, notes)
     if image.mode == "L":
         luma = np.asarray(image)
@@ -343,7 +343,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     srgb = ImageCms.createProfile("sRGB")
     if image.mode == "LAB":
         return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), srgb, outputMode="RGB")
-    if profile and not (image.mode == "RGB" and _is_srgb(profile)):
+    if profile and not (image.mode in ("L", "RGB") and _is_srgb(profile)):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             # A grayscale image may have the profile of a colour one.

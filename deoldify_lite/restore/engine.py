@@ -228,8 +228,8 @@ def gray_pixels(photo: Photo, for_jpeg: bool = False) -> ColorPixels:
 
 
 def mask_path(output: Path) -> Path:
-    "Where the mask of a result is saved: beside it, `photo.mask.png`."
-    return output.with_name(output.stem + ".mask.png")
+    "Where the mask of a result is saved: beside it, of `photo.jpg` as `photo.jpg.mask.png`."
+    return output.with_name(output.name + ".mask.png")
 
 
 def tiles(shape: tuple[int, int]) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:

@@ -43,7 +43,7 @@ class Restorer:
         threshold: the probability from which a pixel is damaged: lower finds more, and takes more for damage that is
             none. None: that of the weights.
         mask: (H, W), uint8, used for every photo in place of a mask of its own: 255 is damage.
-        save_mask: whether masks are saved beside results, `photo.mask.png`.
+        save_mask: whether masks are saved beside results, `photo.jpg.mask.png`.
 
     Raises:
         BadWeights: the weights cannot be found or do not fit.
@@ -122,7 +122,9 @@ class Restorer:
         started = time.monotonic()
         job = single_job(Path(source), Path(target))
         try:
-            if has_pages(job) and not mask:
+            if has_pages(job):
+                if mask:
+                    raise BadPhoto(NO_PAGES)
                 return colorize_pages(job, partial(self.colorize_photo, strength=strength), max_pixels)
             photo = open_photo(job.input, max_pixels)
             prediction = self.engine.find(photo.luma, read_mask(mask) if mask else self.engine.mask)
@@ -137,7 +139,11 @@ class Restorer:
         return Result.done(job, photo, started)
 
     def colorize_photo(self, photo: Photo, strength: float = 1.0, *, for_jpeg: bool = False, **_: Any) -> ColorPixels:
-        "Pixels of the restored photo, for `save_photo`; called as `Colorizer.colorize_photo`, by what does pages."
+        "Pixels of a restored page, for `save_pages`; called as `Colorizer.colorize_photo`."
+        if self.engine.mask is not None:
+            raise BadPhoto(NO_PAGES)
+        if self.engine.save_mask:
+            photo.notes.append("its mask was not saved, as no page's is")
         prediction = self.engine.find(photo.luma, self.engine.mask)
         return self.engine.merge(photo, prediction, valid_strength(strength), for_jpeg)
 
@@ -145,6 +151,9 @@ class Restorer:
         "The photo with its luma restored, in its own depth. `mask` (H, W), uint8, as in `restore`."
         prediction = self.engine.find(photo.luma, self.engine.mask if mask is None else mask)
         return self.engine.restored(photo, prediction, valid_strength(strength))
+
+
+NO_PAGES = "a mask is for a file of one picture, not for pages"
 
 
 def valid_strength(strength: float) -> float:

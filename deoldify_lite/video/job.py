@@ -18,7 +18,7 @@ from .colorizer import VideoColorizer
 from .containers import Plan, make_plan
 from .errors import BadVideo
 from .joining import join
-from .parts import Parts, PartWriter, remove_parts
+from .parts import Parts, PartWriter, remove_useless_parts
 from .reading import Video, probe, read_frames
 
 Progress = Callable[[int, int], None]
@@ -77,7 +77,7 @@ def colorize_file(
     began = time.monotonic()
     result = VideoResult(str(job.input), str(job.output), "skipped")
     if job.output.is_file() and not overwrite:
-        remove_parts(job.output)
+        remove_useless_parts(job.output)
         return result
     video = probe(job.input, options.keep_interlaced)
     plan = make_plan(video, job.output, options.codec, options.crf)
@@ -91,8 +91,9 @@ def colorize_file(
             try:
                 result.frames = (encode or encode_here)(parts, video, colorizer, options, plan, progress)
                 join(parts.files(), job.output, plan, video, options.start, options.end)
-            except DeoldifyError:
-                parts.remove()  # no use: the same command would end in the same way
+            except DeoldifyError as error:
+                if not isinstance(error.__cause__, OSError):  # else the file may come back, with its disk
+                    parts.remove()  # no use: the same command would end in the same way
                 raise
             parts.remove()
     except (OSError, av.FFmpegError) as error:

@@ -85,11 +85,15 @@ def folder_of(target: Path) -> Path:
     return target.with_name(target.name + ".parts")
 
 
-def remove_parts(target: Path) -> None:
-    "What a run left that was killed between finishing the result and tidying up."
+def remove_useless_parts(target: Path) -> None:
+    """What a run left that was killed between finishing the result and tidying up.
+
+    Parts that were begun after the result stay: they are of a run that is to replace it.
+    """
     folder = folder_of(target)
-    if (folder / SETTINGS).is_file():
-        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        if (folder / SETTINGS).stat().st_mtime_ns <= target.stat().st_mtime_ns:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class PartWriter:

@@ -224,5 +224,5 @@ def is_coloured(frame: av.VideoFrame) -> bool:
 
 def display_size(frame: av.VideoFrame, pixel_aspect: Fraction | None, turns: int) -> tuple[int, int]:
     "Width and height as seen: square pixels, upright."
-    width, height = round(frame.width * (pixel_aspect or 1)), frame.height
+    width, height = max(1, round(frame.width * (pixel_aspect or 1))), frame.height
     return (width, height) if turns % 2 == 0 else (height, width)

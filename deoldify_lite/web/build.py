@@ -54,7 +54,7 @@ def build_site(target: Path, model: Path, package: Path) -> Sizes:
         UsageError: `target` is a file, or a folder with other things in it.
         OSError: it cannot be written.
     """
-    target = Path(target)
+    target = Path(target).resolve()  # `.` has no folder to make the new one in
     check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".tmp-deoldify-"))

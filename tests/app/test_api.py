@@ -274,7 +274,8 @@ def test_files_of_the_page_itself_are_not_given(server, weights):
 def test_other_doors_are_shut(server):
     for path in ("/run/colorize", "/api/colorize", "/process_recording", "/vibe-edit", "/login"):
         assert post(server, path, json={"data": []}).status_code == 404
-    for path in (f"{API}/runs", "/docs", "/openapi.json"):
+    fetched = (f"{API}/{door}http://example.com/a.jpg" for door in ("file/", "proxy=", "stream/a/0/1/"))
+    for path in (f"{API}/runs", "/docs", "/openapi.json", *fetched, f"{API}/file//etc/passwd"):
         assert get(server, path).status_code == 404
     assert get(server, "/monitoring").status_code == 403
 

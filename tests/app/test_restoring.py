@@ -112,7 +112,7 @@ def test_the_overlay_is_red_where_damage_was_found(restoring, restorer, photo):
     assert 0 < found.mean() < 1 and np.array_equal(alpha, found * 255)
     assert (red - blue > 100).all()
     assert pixels(restoring.save_mask(damage)).shape == (150, 120)
-    assert restoring.save_mask(damage).name == "photo.mask.png"
+    assert restoring.save_mask(damage).name == "photo.png.mask.png"
 
 
 def test_16_bit_and_transparency_stay(restoring, draw, tmp_path):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from deoldify_lite import Colorizer
 from deoldify_lite.colorize.folder import find_jobs
-from deoldify_lite.colorize.hints import Hint
+from deoldify_lite.colorize.hints import MOST, Hint
 from deoldify_lite.colorize.matching import BadReference
 from deoldify_lite.colorize.pipeline import colorize_all
 from deoldify_lite.samples import sample_photos
@@ -54,9 +54,19 @@ def test_hints_of_a_person_come_before_the_reference(colorizer, flower):
     prepared = colorizer.prepare(flower.convert("L"))
     hint = Hint(80, 50, (30, 30, 200))
     hints = prepared.hints_from(colorizer.reference(flower), [hint])
-    assert hints[-1] == hint and len(hints) > 5
-    fractions = [np.hypot((h.x - hint.x) / 160, (h.y - hint.y) / 108) for h in hints[:-1]]
+    assert hints[0] == hint and len(hints) > 5
+    fractions = [np.hypot((h.x - hint.x) / 160, (h.y - hint.y) / 108) for h in hints[1:]]
     assert min(fractions) >= 0.15
+
+
+def test_all_hints_of_a_reference_are_used(colorizer, flower):
+    """Of a large input the places are more than a photo may have hints."""
+    prepared = colorizer.prepare(flower.convert("L"), render_factor=24)
+    hint = Hint(80, 50, (30, 30, 200))
+    found = prepared.hints_from(colorizer.reference(flower, render_factor=24), [hint])
+    assert 50 < len(found) <= MOST and found[0] == hint
+    lower = [h for h in found if h.y > 0.9 * prepared.size[1]]
+    assert lower, "the foot of the photo as well"
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])

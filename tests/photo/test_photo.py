@@ -682,6 +682,15 @@ def test_metadata_that_is_too_long_for_a_jpeg_is_left_out_with_a_note(tmp_path):
     assert [re.search("EXIF|XMP", note)[0] for note in photo.notes] == ["EXIF", "XMP"]
 
 
+def gray_profile(gamma: float = 1.8) -> bytes:
+    """An ICC profile of a gray picture: a header, and the one tag that says how light values are."""
+    curve = b"curv" + struct.pack(">4xIH2x", 1, round(gamma * 256))
+    tags = struct.pack(">I4sII", 1, b"kTRC", 144, len(curve))
+    head = struct.pack(">I4xI4s4s4s12x4s28x", 144 + len(curve), 0x02100000, b"mntr", b"GRAY", b"XYZ ", b"acsp")
+    d50 = struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)
+    return (head + d50).ljust(128, b"\0") + tags + curve
+
+
 def swapped_profile() -> bytes:
     "sRGB with the places of red and blue exchanged: a valid profile that does something to be seen."
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -710,6 +719,18 @@ def test_srgb_changes_nothing_and_may_belong_to_a_gray_picture():
         photo = photo_from_image(image)
         assert np.abs(photo.luma.astype(int) - plain.luma).max() <= 1, mode
         assert photo.notes == plain.notes, mode
+
+
+def test_the_profile_of_a_gray_picture_counts_with_transparency_as_without():
+    gray = Image.fromarray(noise(20, 20))
+    plain = photo_from_image(gray)
+    gray.info["icc_profile"] = gray_profile()
+    expected = photo_from_image(gray)
+    transparent = gray.convert("LA")
+    transparent.info["icc_profile"] = gray_profile()
+    photo = photo_from_image(transparent)
+    assert (photo.luma == expected.luma).all() and not photo.notes and photo.alpha is not None
+    assert (photo.luma != plain.luma).any()
 
 
 @pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 200, swapped_profile()[:200]])

@@ -90,13 +90,28 @@ def test_pages_are_restored_each(restorer, restorer_weights, photo, tmp_path):
             assert np.array_equal(np.asarray(result)[..., 0], np.asarray(restorer.restore(image)))
 
 
+def test_one_mask_is_not_for_many_pages(restorer, restorer_weights, photo, tmp_path):
+    """... and the masks of pages are not saved, which a note says. Hints beside a file do not concern a restorer."""
+    image, pages = Image.open(photo), tmp_path / "pages.tif"
+    image.save(pages, save_all=True, append_images=[image.rotate(180)])
+    (tmp_path / "pages.hints.json").write_text("[]")
+    Image.new("L", image.size, 255).save(tmp_path / "mask.png")
+    with pytest.raises(BadPhoto, match="not for pages"):
+        restorer.restore_file(pages, tmp_path / "out.tif", mask=tmp_path / "mask.png")
+    flags = ("--weights", restorer_weights)
+    failed = run(pages, tmp_path / "out.tif", *flags, "--mask", tmp_path / "mask.png")
+    assert failed.exit_code == 1 and "not for pages" in failed.output and not (tmp_path / "out.tif").exists()
+    done = run(pages, tmp_path / "out.tif", *flags, "--save-mask", "--verbose")
+    assert done.exit_code == 0 and "its mask was not saved" in done.output
+
+
 def test_the_command_is_the_library(restorer, restorer_weights, photo, tmp_path):
     done = run(photo, tmp_path / "command.png", "--weights", restorer_weights, "--save-mask", "--verbose")
     assert done.exit_code == 0, done.output
     restorer.restore_file(photo, tmp_path / "library.png")
     pixels = [np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("command", "library")]
     assert np.array_equal(*pixels)
-    mask = Image.open(tmp_path / "command.mask.png")
+    mask = Image.open(tmp_path / "command.png.mask.png")
     assert np.array_equal(np.asarray(mask), np.asarray(restorer.find_mask(Image.open(photo))))
     assert "filled in" in done.output
 

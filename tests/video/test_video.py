@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deoldify_lite import cli
-from deoldify_lite.video import parts
+from deoldify_lite.video import job, parts
 from helpers.clips import assert_same_frames, decode, pan, payloads, planes, write_clip
 from helpers.scripts import start_script
 
@@ -228,8 +228,6 @@ def test_a_killed_run_goes_on_and_nobody_sees_it(flags, video, tmp_path):
 
 
 def test_finished_parts_are_not_done_again_but_those_of_other_settings_are(video, tmp_path, monkeypatch):
-    from deoldify_lite.video import job
-
     monkeypatch.setattr(parts, "FRAMES", 5)
     clip = write_clip(tmp_path / "in.mkv", pan(20))
     arguments = (clip, tmp_path / "result.mkv", "--no-stabilize")
@@ -258,6 +256,47 @@ def test_what_is_there_is_skipped(video, tmp_path):
     done = video(clip, tmp_path / "result.mkv")
     assert done.exit_code == 0 and "1 skipped" in done.output
     assert (tmp_path / "result.mkv").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("age, kept", [(-10, True), (10, False)])
+def test_parts_beside_a_result_stay_if_they_are_to_replace_it(video, tmp_path, age, kept):
+    """A run with --overwrite was interrupted; the next one, without, need not undo its hours."""
+    clip, result = write_clip(tmp_path / "in.mkv", pan(2)), tmp_path / "result.mkv"
+    settings = tmp_path / "result.mkv.parts" / parts.SETTINGS
+    settings.parent.mkdir()
+    settings.write_text("{}")
+    result.write_bytes(b"mine")
+    begun = settings.stat().st_mtime
+    os.utime(result, (begun + age, begun + age))
+    assert "1 skipped" in video(clip, result).output
+    assert settings.exists() == kept
+
+
+def test_the_parts_stay_where_the_original_went_away_meanwhile(video, tmp_path, monkeypatch):
+    """It may come back with its disk, and the work is not lost."""
+    clip, away = write_clip(tmp_path / "in.mkv", pan(2)), tmp_path / "away.mkv"
+    joined = job.join
+    monkeypatch.setattr(job, "join", lambda *arguments: (clip.rename(away), joined(*arguments)))
+    failed = video(clip, tmp_path / "result.mkv")
+    assert failed.exit_code == 1 and "No such file" in failed.output
+    assert list((tmp_path / "result.mkv.parts").glob("*.nut"))
+
+
+def test_a_mistake_of_ours_in_one_video_costs_no_other(video, tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        write_clip(tmp_path / "in" / f"{name}.mkv", pan(2))
+    probed = job.probe
+
+    def probe(path, *rest):
+        if path.stem == "a":
+            raise ZeroDivisionError("division by zero")
+        return probed(path, *rest)
+
+    monkeypatch.setattr(job, "probe", probe)
+    done = video(tmp_path / "in", tmp_path / "out")
+    assert done.exit_code == 1 and "1 done, 1 failed" in done.output
+    assert "a.mkv: ZeroDivisionError: division by zero" in done.output and (tmp_path / "out" / "b.mkv").is_file()
 
 
 def test_a_folder_keeps_names_and_reports(video, tmp_path):

@@ -94,11 +94,13 @@ def test_nothing_names_another_host(site, built):
 
 
 @pytest.mark.slow
-def test_an_earlier_site_is_replaced_whole(site, package, tmp_path):
+def test_an_earlier_site_is_replaced_whole(site, package, tmp_path, monkeypatch):
     model = next(site.parent.glob("*.onnx"))
     first = build.build_site(tmp_path / "site", model, package)
     (tmp_path / "site" / "network.old.onnx.gz").write_text("from last year")
     assert build.build_site(tmp_path / "site", model, package) == first
+    monkeypatch.chdir(tmp_path / "site")
+    assert build.build_site(Path(), model, package) == first and (tmp_path / "site" / "index.html").is_file()
     names = {path.name for path in (tmp_path / "site").iterdir()}
     assert names == {path.name for path in site.iterdir()}
     assert all((site / name).read_bytes() == (tmp_path / "site" / name).read_bytes() for name in names)

@@ -44,6 +44,29 @@ NAMES = """async (names) => {
     return names.map((name) => resultName(name, "jpeg"));
 }"""
 
+GROUPS = """async (sizes) => {
+    const { groups } = await import("./zip.js");
+    return groups(sizes.map((size) => ({ blob: { size } })), 10).map((group) => group.map((entry) => entry.blob.size));
+}"""
+AGAIN = """async () => {
+    const { Queue } = await import("./queue.js");
+    const own = window.Worker, sent = [];
+    let worker;
+    window.Worker = class {
+        constructor() { worker = this; }
+        postMessage({ settings }) { sent.push(settings); }
+    };
+    const queue = new Queue();
+    queue.start();
+    window.Worker = own;
+    queue.settings = { format: "jpeg" };
+    worker.onmessage({ data: { kind: "ready" } });
+    queue.add([new Blob()]);
+    worker.onmessage({ data: { kind: "failed", id: 1, message: "cannot write a JPEG of this size" } });
+    queue.settings = { format: "png" };
+    return sent;
+}"""
+
 
 @pytest.mark.parametrize(
     ("size", "channels", "new_size", "gap"),
@@ -104,6 +127,16 @@ def test_working_sizes_are_the_engines(page):
     sizes = [(w, h, f) for w in (1, 5, 640, 4000, 9001) for h in (1, 33, 480, 3000) for f in (2, 10, 12, 35)]
     expected = [list(working_size((w, h), f)) for w, h, f in sizes]
     assert page.evaluate(WORKING_SIZES, sizes) == expected
+
+
+def test_archives_stay_small_enough(page):
+    assert page.evaluate(GROUPS, [4, 5, 1, 2, 20, 3]) == [[4, 5, 1], [2], [20], [3]]
+    assert page.evaluate(GROUPS, []) == []
+
+
+def test_what_failed_is_tried_again_with_other_settings(page):
+    """A format that this browser cannot write may have been the reason."""
+    assert page.evaluate(AGAIN) == [{"format": "jpeg"}, {"format": "png"}]
 
 
 def test_names_of_results(page):

@@ -2,7 +2,7 @@
 
 import { Queue } from "./queue.js";
 import { isReloading, letNewVersionIn, register } from "./offline.js";
-import { zip } from "./zip.js";
+import { groups, zip } from "./zip.js";
 
 const get = (id) => document.getElementById(id);
 const inputs = { strength: get("strength"), factor: get("factor"), format: get("format") };
@@ -66,10 +66,17 @@ document.addEventListener("drop", (event) => {
 
 get("download-all").addEventListener("click", async ({ currentTarget: button }) => {
   button.disabled = true;
-  const address = URL.createObjectURL(await zip(queue.done.map((photo) => photo.result)));
-  Object.assign(document.createElement("a"), { href: address, download: "colorized.zip" }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000); // not before the browser has begun
-  button.disabled = false;
+  try {
+    const archives = groups(queue.done.map((photo) => photo.result));
+    for (const [i, entries] of archives.entries()) {
+      const address = URL.createObjectURL(await zip(entries));
+      const download = archives.length > 1 ? `colorized ${i + 1}.zip` : "colorized.zip";
+      Object.assign(document.createElement("a"), { href: address, download }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000); // not before the browser has begun
+    }
+  } finally {
+    button.disabled = false;
+  }
 });
 get("clear").addEventListener("click", () => {
   queue.clear();

@@ -3,6 +3,23 @@
 import { crc32 } from "./metadata.js";
 
 const UTF8_NAMES = 0x800;
+const LARGEST = 2 ** 31; // bytes in an archive, and
+const MOST = 10_000; // files; the format ends at 2 ** 32 and 2 ** 16
+
+/** The entries, in order, in groups that each fit into an archive. */
+export function groups(entries, largest = LARGEST) {
+  const found = [];
+  let size = Infinity;
+  for (const entry of entries) {
+    size += entry.blob.size;
+    if (size > largest || found.at(-1).length === MOST) {
+      found.push([]);
+      size = entry.blob.size;
+    }
+    found.at(-1).push(entry);
+  }
+  return found;
+}
 
 /** A Blob of `{ name, blob }` entries. Names that are there already get a number. */
 export async function zip(entries) {
