@@ -104,7 +104,8 @@ def served(weights: str, threads: int) -> Iterator[str]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        command = [sys.executable, str(ROOT / "scripts/app.py"), "--weights", weights, "--port", str(port)]
+        named = str(Path(weights).resolve()) if Path(weights).is_file() else weights  # the page has a folder of its own
+        command = [sys.executable, str(ROOT / "scripts/app.py"), "--weights", named, "--port", str(port)]
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
         try:

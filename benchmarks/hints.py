@@ -1,7 +1,7 @@
 """How much hints help, and how different several answers are, on photos whose colours are known.
 
-    python -m benchmarks.hints PHOTOS --photos 500                          # goes on where it was stopped
-    python -m benchmarks.hints PHOTOS --photos 500 --page docs/hints.md     # writes the page's tables and figure, too
+    python -m benchmarks.hints PHOTOS --photos 500 --variant-photos 60      # goes on where it was stopped
+    ... --page docs/hints.md                                                # writes the page's tables and figure, too
 
 A hint is the mean colour of a square of PATCH pixels of the photo itself, at a place drawn at random. Places depend on
 the photo alone, and the hints of a smaller number are among those of a larger one. Each photo is its center crop. Hints

@@ -1,13 +1,12 @@
 """How well damage is found and filled in, on photos with made damage, beside OpenCV and doing nothing.
 
-    python -m benchmarks.restoration --photos photos-valid.tar --out docs/restore.json
+    python -m benchmarks.restoration --photos photos-valid.tar --out docs/restore/scores.json
 
 Each photo gets one kind of damage at a time: the kinds that are trained on at strengths that are not, and kinds that
 are never trained on. What is scored is the result before the correction of tone, against the photo without damage.
 """
 
 import json
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +35,7 @@ from deoldify_lite.sources import list_sources, read_sources, spread
 from deoldify_lite.training.damage import HELD_OUT, HELD_OUT_STRENGTHS, KINDS, add_kind
 
 from .photos import QUALITY, sized
+from .probe import peak_memory
 
 RADIUS = 3  # of cv2.inpaint, in pixels
 NEAR = 2  # pixels around damage in which a mask does no harm: it covers soft edges on purpose
@@ -155,19 +155,18 @@ def time_one(restorer: Restorer, megapixels: float) -> dict[str, Any]:
         source = Path(folder) / "photo.jpg"
         photo.save(source, quality=QUALITY)
         del photo
-        before = peak_memory()
+        before = megabytes()
         restorer.restore_file(source, Path(folder) / "restored.jpg", max_pixels=10**9)
         started = time.monotonic()
         restorer.restore_file(source, Path(folder) / "restored.jpg", max_pixels=10**9)
         seconds = time.monotonic() - started
-    return {"megapixels": megapixels, "seconds": round(seconds, 2), "megabytes": peak_memory(), "before": before} | {
+    return {"megapixels": megapixels, "seconds": round(seconds, 2), "megabytes": megabytes(), "before": before} | {
         "threads": torch.get_num_threads()
     }
 
 
-def peak_memory() -> float:
-    "MB; Linux counts in KB."
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+def megabytes() -> int:
+    return round(peak_memory() / 1e6)
 
 
 def read_photos(paths: Sequence[Path], count: int, short_side: int) -> list[np.ndarray]:

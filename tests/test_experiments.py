@@ -106,6 +106,13 @@ def test_mistakes_get_one_line(plan, arguments, message):
     assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
+def test_a_plan_of_what_is_there_already_trains_no_base(plan):
+    written = yaml.safe_load(plan[1].read_text())
+    plan[1].write_text(yaml.safe_dump(written | {"questions": written["questions"][1:]}))
+    result = run(*plan, "--only", "base")
+    assert result.exit_code == 2 and "'base': no such experiment" in result.stderr
+
+
 @pytest.mark.parametrize("name, schedule", [("experiments", "lite"), ("experiments_colour", "projected")])
 def test_the_plans_of_the_docs_fit_the_schedule(tmp_path, name, schedule):
     """Every experiment's changes are fields of the preset that it is made of."""

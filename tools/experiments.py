@@ -68,7 +68,9 @@ def main(
     references: Annotated[Path | None, typer.Option(help="Photos to score on; none of them among the others.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Experiments to run, by name; by default all.")] = None,
     plan: Annotated[Path, typer.Option(help="The experiments.")] = DOCS / "experiments.yaml",
-    runs: Annotated[Path, typer.Option(help="Folder for run folders and scores.")] = Path("runs/experiments"),
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder for run folders and scores; by default runs/NAME of the plan.")
+    ] = None,
     page: Annotated[Path, typer.Option(help="Markdown with markers for the table.")] = DOCS / "experiments.md",
     device: Device = "auto",
 ) -> None:
@@ -77,8 +79,10 @@ def main(
     from deoldify_lite.files import write_atomically
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    base, questions = read_plan(plan, runs)
-    every = {e.name: e for e in [base, *(e for q in questions for e in q.experiments)]}
+    base, questions = read_plan(plan, runs or Path("runs") / plan.stem)
+    rows = [e for q in questions for e in q.experiments]
+    trained = [base] if any(not e.of for e in rows) else []  # what is there already is compared with itself
+    every = {e.name: e for e in [*trained, *rows]}
     if unknown := sorted(set(only or ()) - every.keys()):
         raise UsageError(f"--only {unknown[0]!r}: no such experiment; there are {', '.join(every)}")
     if bool(photos) != bool(references):

@@ -22,7 +22,7 @@ from ..colorize.folder import Job
 from ..colorize.hints import BadHints, Hints
 from ..colorize.matching import BadReference
 from ..colorize.pages import colorize_pages, has_pages
-from ..errors import DeoldifyError
+from ..errors import DeoldifyError, UsageError
 from ..files import atomic_path, sha256
 from ..modeling.weights import BadWeights, find_weights
 from ..photo import (
@@ -101,6 +101,7 @@ class Service:
 
     Raises:
         BadWeights, DeviceUnavailable: as `Colorizer` and `Restorer` do.
+        UsageError: two models have one name.
     """
 
     def __init__(
@@ -123,6 +124,8 @@ class Service:
         self.weights = {}
         for name in weights:
             model = Path(name).stem  # the path of a file stays private
+            if model in self._colorizers:
+                raise UsageError(f"{name} and {self.weights[model]} are both called {model} on the page: rename a file")
             self._colorizers[model] = Colorizer(name, device, precision)
             self.weights[model] = name
             self._hashes[model] = sha256(find_weights(name))[:12]

@@ -19,7 +19,7 @@ def add_video_tab(service: Service, videos: VideoService) -> None:
     if not videos.available:
         gr.HTML(as_list([("note", f"Not on this server: {INSTALL}")]), elem_id="video-missing", elem_classes="message")
         return
-    from ..video.containers import EXTENSIONS
+    from ..video.extensions import EXTENSIONS
 
     with gr.Row():
         with gr.Column(scale=2, min_width=320):

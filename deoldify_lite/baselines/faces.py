@@ -17,8 +17,8 @@ from PIL import Image
 
 from ..errors import DeoldifyError, Unavailable, UsageError
 from ..files import atomic_path, walk
+from ..video.extensions import EXTENSIONS
 
-VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".ts"}
 DONE, NEW, SIDES = "faces.jsonl", ".new", ("train", "test")
 DETECTION_SIDE = 640  # pixels: frames are searched at this length of their longer side
 
@@ -56,12 +56,12 @@ def find_people(folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise NoVideos(f"{folder}: no such folder; give a folder of videos, one video or one folder a person")
     people: dict[str, list[Path]] = {}
-    for place in walk(folder, VIDEOS):
+    for place in walk(folder, EXTENSIONS):
         path = folder / place
         if path.is_file():
             people.setdefault(place.parts[0] if len(place.parts) > 1 else path.stem, []).append(path)
     if not people:
-        raise NoVideos(f"{folder}: no videos in it; known are {' '.join(sorted(VIDEOS))}")
+        raise NoVideos(f"{folder}: no videos in it; known are {' '.join(sorted(EXTENSIONS))}")
     return people
 
 

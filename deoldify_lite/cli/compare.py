@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path("docs")  # of a checkout, in which this is called
 
 
 def compare(

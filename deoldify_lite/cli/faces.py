@@ -1,5 +1,6 @@
 """`deoldify-lite faces`: photos of faces from videos."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -26,9 +27,9 @@ def faces(
     for result in tqdm(results, total=total, unit="video", disable=None):
         counts.update(faces=result.faces, skipped=result.skipped, failed=bool(result.error), videos=1)
         if result.error:
-            tqdm.write(f"{videos / result.video}: {result.error}")
+            tqdm.write(f"{videos / result.video}: {result.error}", file=sys.stderr)
         elif not result.skipped and not result.faces:
-            tqdm.write(f"{videos / result.video}: no face in {result.frames} frames")
+            tqdm.write(f"{videos / result.video}: no face in {result.frames} frames", file=sys.stderr)
     sides = Counter(assign_sides(target, test).values())
     typer.echo(target)
     summary = f"{counts['videos']} videos, {counts['skipped']} of them done before, {counts['failed']} failed"

@@ -65,6 +65,3 @@ class Records:
             select = "SELECT photo, numbers FROM measurements WHERE method = ? AND measurement = ?"
             found = dict(self.file.execute(select, (method, measurement)))
         return torch.from_numpy(np.stack([np.frombuffer(found[photo], np.float32) for photo in photos]))
-
-    def close(self) -> None:
-        self.file.close()

@@ -13,18 +13,12 @@ import torch
 from ..colorize.folder import Kind
 from ..device import cores
 from .errors import BadVideoRequest, NoEncoder
+from .extensions import CONTAINERS, EXTENSIONS
 from .planes import UnknownPixels, pick_format
 from .reading import Video, find_stream, open_container
 
-CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm", ".ts": "mpegts"}
 WITH_CHAPTERS = {"matroska", "mp4", "mov", "webm"}
 WITH_ORIENTATION = {"matroska", "mp4", "mov", "webm"}
-MILLISECONDS = {"matroska", "webm"}  # the finest time that they know
-EXTENSIONS = {
-    *CONTAINERS,
-    *(".avi", ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".3gp", ".3g2", ".mts", ".m2ts", ".mxf"),
-    *(".dv", ".rm", ".rmvb", ".m2v", ".mpv", ".divx", ".nut"),
-}
 
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
 CRF = {"libx264": 18, "libx265": 20, "libsvtav1": 28, "libvpx-vp9": 28}  # by eye without loss, or nearly

@@ -27,7 +27,7 @@ def join(parts: list[Path], target: Path, plan: Plan, video: Video, start: float
             result.metadata.update(original.metadata)
             if plan.chapters:
                 result.set_chapters(_chapters(original, start or 0, end))
-            stream = _add_pictures(result, parts[0], plan, video, find_stream(original))
+            stream = _add_pictures(result, parts[0], video, find_stream(original))
             copies = {index: add_copy(result, original.streams[index]) for index in plan.copied}
             packets = merge(
                 _pictures(parts, stream, shift, video), _others(original, copies, shift, end and end - (start or 0))
@@ -37,7 +37,7 @@ def join(parts: list[Path], target: Path, plan: Plan, video: Video, start: float
 
 
 def _add_pictures(
-    result: av.container.OutputContainer, part: Path, plan: Plan, video: Video, original: av.video.stream.VideoStream
+    result: av.container.OutputContainer, part: Path, video: Video, original: av.video.stream.VideoStream
 ) -> av.video.stream.VideoStream:
     with av.open(str(part)) as first:
         stream = result.add_stream_from_template(first.streams.video[0], opaque=True)

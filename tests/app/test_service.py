@@ -16,6 +16,7 @@ from deoldify_lite import Colorizer
 from deoldify_lite.app.service import PREVIEW, Colorized, Refused, Service, Settings
 from deoldify_lite.colorize.folder import find_jobs
 from deoldify_lite.colorize.pipeline import colorize_all
+from deoldify_lite.errors import UsageError
 from deoldify_lite.modeling.weights import BadWeights
 from deoldify_lite.samples import sample_photos
 from helpers.scans import pages, steps, stored_pages
@@ -93,6 +94,15 @@ def test_models_have_names_without_folders(service, weights, tmp_path):
     assert service.models == [weights.stem]
     with pytest.raises(BadWeights):
         Service([str(tmp_path / "none.safetensors")], tmp_path, 1000)
+
+
+def test_two_models_of_one_name_are_refused(weights, tmp_path):
+    """Every training's result is `generator.safetensors`, and a visitor could not tell them apart."""
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / Path(weights).name
+    other.write_bytes(Path(weights).read_bytes())
+    with pytest.raises(UsageError, match=f"{other} and {weights} are both called"):
+        Service([str(weights), str(other)], tmp_path, 2_000_000, "cpu", "float32")
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,8 @@ def test_only_what_is_between_the_markers_changes():
         write_between_markers("# Title", "new")
 
 
-def test_the_command_writes_the_page(tmp_path):
+def test_the_command_writes_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
     page = tmp_path / "page.md"
     page.write_text("\n".join(marker.format("scripts/compare.py") for marker in (BEGIN, END)))
     metrics = write(tmp_path / "metrics.json", METRICS)
