@@ -58,7 +58,7 @@ def list_sources(paths: Iterable[Path]) -> list[Path]:
 
 def _is_wanted(member: Path, archive: Path) -> bool:
     "Whether a file of an archive is a photo of those that `list_sources` would find if it were unpacked."
-    hidden = any(part.startswith(".") for part in member.parts)
+    hidden = any(part.startswith(".") and part != ".." for part in member.parts)
     held_out = any(is_held_out(Path(part)) for part in member.parts[:-1]) and not is_held_out(archive)
     return member.suffix.lower() in EXTENSIONS and not hidden and not held_out
 

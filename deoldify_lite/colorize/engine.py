@@ -47,6 +47,7 @@ class Engine:
 
     needs_source = False  # whether `preprocess` needs `Photo.source`
     restorer: "Restorer | None" = None  # restores photos first
+    max_pages = None  # of a file
     takes_hints = True  # whether a prediction is chroma, which hints change
 
     def __init__(self, weights: str | Path = "lite", device: str = "auto", precision: str = "auto"):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -71,11 +71,11 @@ class Result:
     pages: int | None = None  # of a TIFF or PDF with several
 
     @classmethod
-    def done(cls, job: Job, photo: Photo, started: float, variants: int = 1) -> "Result":
-        "The result of a photo that was written; `started` by the clock `time.monotonic`."
-        seconds, outputs = round(time.monotonic() - started, 3), [str(path) for path in job.outputs(variants)]
-        several = outputs if variants > 1 else []
-        return cls(str(job.input), outputs[0], "done", None, photo.notes, *photo.size, seconds, several)
+    def done(cls, job: Job, photo: Photo, started: float, variants: Sequence[Path] = ()) -> "Result":
+        "The result of a photo that was written, maybe as `variants`; `started` by the clock `time.monotonic`."
+        seconds, written = round(time.monotonic() - started, 3), [str(path) for path in variants]
+        first = written[0] if written else str(job.output)
+        return cls(str(job.input), first, "done", None, photo.notes, *photo.size, seconds, written)
 
     def to_json(self) -> str:
         return json.dumps({k: v for k, v in asdict(self).items() if v not in (None, [])})

@@ -29,6 +29,7 @@ LEVELS = (2, 3, 4)  # of the encoder's feature maps: an eighth, a sixteenth and 
 SOFTNESS = 0.03  # difference of cosine similarity by which a place of the reference counts less
 LEAST_ALIKE, ALIKE = 0.2, 0.5  # cosine similarity from which a colour counts, and from which it counts in full
 BLOCK = 2  # one hint for so many places in both directions, or more, so that all hints are used
+ROWS = 1024  # places that are compared at once
 NEAR = 0.15  # of the sides: within this distance of a hint that a person gave, the reference gives none
 SHORT_SIDE = 512  # to which a reference of 16 bit a channel is reduced
 COLORLESS = 0.01  # mean distance of Cb and Cr from 0 below which a reference has no colours to give
@@ -98,8 +99,9 @@ def match_hints(prepared: "PreparedPhoto", reference: Reference, hints: list[Hin
     """
     features = encoder_features(prepared.engine, prepared.luma)
     shape = features.shape[1:]
-    likeness = features.reshape(len(features), -1).T @ reference.features.reshape(len(features), -1)
-    best = likeness.max(1)
+    ours, theirs = features.reshape(len(features), -1).T, reference.features.reshape(len(features), -1)
+    # Of all places to all others that would be a gigabyte at a high render factor.
+    best = np.concatenate([(ours[i : i + ROWS] @ theirs).max(1) for i in range(0, len(ours), ROWS)])
     size, found = np.array(prepared.size), []
     for place in _best_of_blocks(best.reshape(shape), MOST - len(hints)):
         trust = np.clip((best[place] - LEAST_ALIKE) / (ALIKE - LEAST_ALIKE), 0, 1)
@@ -107,7 +109,7 @@ def match_hints(prepared: "PreparedPhoto", reference: Reference, hints: list[Hin
         at = np.array([(column + 0.5) / shape[1], (row + 0.5) / shape[0]])
         if trust == 0 or any(np.hypot(*(at - (hint.x, hint.y) / size)) < NEAR for hint in hints):
             continue
-        shares = np.exp((likeness[place] - best[place]) / SOFTNESS)
+        shares = np.exp((ours[place] @ theirs - best[place]) / SOFTNESS)
         shares /= shares.sum()
         shade = min(1.0, prepared.luma_at(at) / max(float(shares @ reference.luma.ravel()), 0.01))
         wanted = reference.chroma.reshape(2, -1) @ shares * shade

@@ -49,7 +49,8 @@ def colorize_pages(
     failures, first, notes = [], None, []
     with open_pages(job.input, max_pixels, keep_source) as pages, save_pages(job.output, job.input) as write:
         if max_pages and len(pages) > max_pages:
-            raise BadPhoto(f"it has {len(pages)} pages, more than {max_pages}")
+            most = f"more than {max_pages}" if max_pages > 1 else "and this is for a file of one"
+            raise BadPhoto(f"it has {len(pages)} pages, {most}")
         for number, page in enumerate(pages):
             if stopped and stopped.is_set():
                 raise BadPhoto("interrupted")

@@ -69,6 +69,7 @@ def colorize_all(
         colorize=partial(colorizer.colorize_photo, strength=strength, render_factor=factor, like=like),
         max_pixels=max_pixels,
         keep_source=engine.needs_source,
+        max_pages=engine.max_pages,
         stopped=stopped,
     )
     read = partial(
@@ -329,7 +330,7 @@ def _write(
     variants: int,
     overwrite: bool,
 ) -> Result:
-    photo, for_jpeg = prepared.photo, takes_ycbcr(job.output)
+    photo, for_jpeg, written = prepared.photo, takes_ycbcr(job.output), []
     try:
         if isinstance(prediction, Exception):
             raise prediction
@@ -344,11 +345,12 @@ def _write(
                     photo.notes.append(f"{output} was there before and stayed")
                     continue
                 save_photo(changed.pixels(each, strength, for_jpeg=for_jpeg), photo, output)
+                written.append(output)
     except Exception as error:
         return _failed(job, error)
     finally:
         budget.release(prepared.pixels)
-    return Result.done(job, photo, prepared.started, variants)
+    return Result.done(job, photo, prepared.started, written if variants > 1 else ())
 
 
 def _failed(job: Job, error: Exception | str) -> Result:

@@ -48,6 +48,8 @@ def propose_variants(prepared: "PreparedPhoto", n: int, hints: list[Hint]) -> li
     hinted = [np.array([hint.x, hint.y]) / prepared.size for hint in hints]
     regions = find_regions(prepared, base, hinted)
     moving = sorted(regions, key=lambda region: region.openness, reverse=True)[:OPEN]
+    if not moving:
+        prepared.photo.notes.append("all variants are alike: every part of it has a hint")
     held = [hint for region in regions if region not in moving for hint in region.hints(prepared, base)]
     return [
         hints,

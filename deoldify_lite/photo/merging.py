@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..bt601 import CHROMA_TO_RGB
 
+LARGEST = 127 / 255  # Cb or Cr that 8 bit can hold, to either side
 STRIP = 1 << 20  # pixels that are processed at once, which bounds the memory
 
 
@@ -108,6 +109,7 @@ def _with_limits(cbcr: np.ndarray) -> Image.Image:
 
     Interpolated limits are safe: each is the extreme of functions that are linear in Cb and Cr.
     """
+    cbcr = cbcr * (LARGEST / np.maximum(np.abs(cbcr).max(0), LARGEST))  # not each cut off on its own
     offsets = _offsets(*cbcr) * 255
     highest = np.floor(255 - offsets.max(0)) - 1  # one level for rounding, here and in the conversion to RGB
     lowest = np.ceil(-offsets.min(0)) + 1

@@ -96,6 +96,7 @@ class RestorationEngine:
         self.restorer = fold(network, lambda n, x: torch.cat(n(x[:, :1]), 1)).to(memory_format=torch.channels_last)
         self.threshold = default_threshold(weights) if threshold is None else threshold
         self.tone, self.mask, self.save_mask = tone, mask, save_mask
+        self.max_pages = None if mask is None else 1  # of a file: a mask is for one picture
         self.lock = threading.Lock()  # the memory of one tile at a time
 
     def preprocess(self, photo: Photo, render_factor: int | None = None) -> Image.Image:

@@ -122,12 +122,12 @@ class Restorer:
         started = time.monotonic()
         job = single_job(Path(source), Path(target))
         try:
+            given = read_mask(mask) if mask else self.engine.mask
             if has_pages(job):
-                if mask:
-                    raise BadPhoto(NO_PAGES)
-                return colorize_pages(job, partial(self.colorize_photo, strength=strength), max_pixels)
+                restore = partial(self.colorize_photo, strength=strength, mask=given)
+                return colorize_pages(job, restore, max_pixels, max_pages=None if given is None else 1)
             photo = open_photo(job.input, max_pixels)
-            prediction = self.engine.find(photo.luma, read_mask(mask) if mask else self.engine.mask)
+            prediction = self.engine.find(photo.luma, given)
             save_photo(
                 self.engine.merge(photo, prediction, valid_strength(strength), takes_ycbcr(job.output)),
                 photo,
@@ -138,22 +138,25 @@ class Restorer:
         self.engine.save_beside(prediction, job.output)
         return Result.done(job, photo, started)
 
-    def colorize_photo(self, photo: Photo, strength: float = 1.0, *, for_jpeg: bool = False, **_: Any) -> ColorPixels:
+    def colorize_photo(
+        self,
+        photo: Photo,
+        strength: float = 1.0,
+        *,
+        for_jpeg: bool = False,
+        mask: np.ndarray | None = None,
+        **_: Any,
+    ) -> ColorPixels:
         "Pixels of a restored page, for `save_pages`; called as `Colorizer.colorize_photo`."
-        if self.engine.mask is not None:
-            raise BadPhoto(NO_PAGES)
         if self.engine.save_mask:
             photo.notes.append("its mask was not saved, as no page's is")
-        prediction = self.engine.find(photo.luma, self.engine.mask)
+        prediction = self.engine.find(photo.luma, self.engine.mask if mask is None else mask)
         return self.engine.merge(photo, prediction, valid_strength(strength), for_jpeg)
 
     def restore_photo(self, photo: Photo, strength: float = 1.0, *, mask: np.ndarray | None = None) -> Photo:
         "The photo with its luma restored, in its own depth. `mask` (H, W), uint8, as in `restore`."
         prediction = self.engine.find(photo.luma, self.engine.mask if mask is None else mask)
         return self.engine.restored(photo, prediction, valid_strength(strength))
-
-
-NO_PAGES = "a mask is for a file of one picture, not for pages"
 
 
 def valid_strength(strength: float) -> float:

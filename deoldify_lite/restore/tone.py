@@ -38,7 +38,7 @@ def _without_frame(y: np.ndarray) -> np.ndarray:
         most = int(len(y) * LARGEST_FRAME)
         top, bottom = (min(most, int(np.argmin(side))) for side in (frame, frame[::-1]))
         top, bottom = (cut + 2 * (cut > 0) for cut in (top, bottom))  # the copy's next row has some of the frame
-        if not frame.all():
+        if top + bottom < len(y):
             y = y[top : len(y) - bottom]
         y = y.T
     return y

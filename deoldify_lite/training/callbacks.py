@@ -199,7 +199,8 @@ class Records(Callback):
         return round(self.dls.train.progress(step) * self.dls.train.steps)
 
     def after_train(self):
-        self.bar.update(self._steps_done(self.step_number.step) - self.bar.n)
+        step = self.dls.train.first_step + self.learn.train_iter  # also where none was left to do
+        self.bar.update(self._steps_done(step) - self.bar.n)
         self.bar.close()
         self.stage.tracker.flush()
 

@@ -236,8 +236,8 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
     except TrainingDiverged as error:
         kept = choose_inflection(stage)
         raise TrainingDiverged(
-            f"{error}, after {model.turns.generator_steps} generator steps; the best generator before that, of step "
-            f"{kept}, is {stage.weights}"
+            f"{error}. It was after {model.turns.generator_steps} generator steps; the best generator before that, of "
+            f"step {kept}, is {stage.weights}: copy it before you delete anything"
         ) from error
     chosen = choose_inflection(stage)
     save_weights(None, critic_after(run, cycle), config=model.critic.config, state=model.critic.state_dict())

@@ -50,8 +50,11 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
         StageMissing: the stage builds on one that was not run.
         UsageError: the schedule has no such stage.
     """
-    _check_all(run, stage)
+    stages = _check_all(run, stage)
     with run.lock():
+        for each in stages:
+            if not each.is_done:
+                each.resume()  # a checkpoint of other settings is refused while their file still has them
         run.keep()
         keep_init_weights(run.folder, run.schedule.networks)
         try:
@@ -77,9 +80,10 @@ def _run_stages(run: Run, stage: str) -> None:
         return
     for cycle in _cycles(run, stage):
         before = _generator_before(run, cycle)
-        if stage in ("generate", "all"):
+        trains_critic = bool(run.schedule.critics(cycle))
+        if stage in ("generate", "all") and trains_critic:
             generate(run, cycle, before)
-        if stage in ("critic", "all"):
+        if stage in ("critic", "all") and trains_critic:
             _require(run.generate_stage(cycle), "generate")
             pretrain_critic(run, cycle, generated_photos(run, cycle), _critic_before(run, cycle))
         if stage in ("gan", "all"):
@@ -90,9 +94,9 @@ def _run_stages(run: Run, stage: str) -> None:
         _publish_hints(run, train_hints(run))
 
 
-def _check_all(run: Run, stage: str) -> None:
-    """Refuse a stage or schedule that cannot be, or contradicts anything that is done or begun, before anything is
-    touched."""
+def _check_all(run: Run, stage: str) -> list[Stage]:
+    """Refuse a stage or schedule that cannot be, or contradicts anything that is already done, before anything is
+    touched. Returns all stages of the schedule."""
     schedule = run.schedule
     parts = {"generator": schedule.generator_stages, "hints": schedule.hint_stages, "all": True}
     if not parts.get(stage, schedule.cycles):
@@ -101,14 +105,14 @@ def _check_all(run: Run, stage: str) -> None:
     stages = [run.encoder_stage(i) for i in range(len(run.schedule.encoder_stages))]
     stages += [run.generator_stage(i) for i in range(len(run.schedule.generator_stages))]
     for cycle in range(1, run.schedule.cycles + 1):
-        stages += [run.generate_stage(cycle), run.gan_stage(cycle)]
+        stages += [run.gan_stage(cycle), *([run.generate_stage(cycle)] if run.schedule.critics(cycle) else [])]
         stages += [run.critic_stage(cycle, spec.name) for spec in run.schedule.critics(cycle)]
     if schedule.hint_stages and (not schedule.generator_stages or result(run).is_file()):
         generator = generator_for_hints(run)
         stages += [run.hint_stage(i, generator) for i in range(len(schedule.hint_stages))]
     for each in stages:
-        if not each.is_done:
-            each.resume()  # a checkpoint of other settings is refused while their file still has them
+        _ = each.is_done
+    return stages
 
 
 def _check_schedule(schedule: Schedule) -> None:
@@ -136,6 +140,7 @@ def result(run: Run) -> Path:
 
 def choose_step(run: Run, step: int) -> Path:
     "Take the generator saved at `step` of the last GAN phase instead of the one that the rule chose."
+    _check_schedule(run.schedule)
     last = _last_gan(run)
     if last is None:
         raise StageMissing(f"there was no GAN phase in {run.folder} yet: run --stage gan first")

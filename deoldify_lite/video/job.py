@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import av
@@ -91,9 +92,11 @@ def colorize_file(
             try:
                 result.frames = (encode or encode_here)(parts, video, colorizer, options, plan, progress)
                 join(parts.files(), job.output, plan, video, options.start, options.end)
-            except DeoldifyError as error:
-                if not isinstance(error.__cause__, OSError):  # else the file may come back, with its disk
+            except DeoldifyError:
+                if _can_be_read(job.input):
                     parts.remove()  # no use: the same command would end in the same way
+                else:  # with its disk it may come back; the last part may lack frames that could not be read
+                    parts.remove_last()
                 raise
             parts.remove()
     except (OSError, av.FFmpegError) as error:
@@ -104,6 +107,14 @@ def colorize_file(
     result.status, result.notes, result.width, result.height = "done", video.notes, video.width, video.height
     result.seconds = round(time.monotonic() - began, 3)
     return result
+
+
+def _can_be_read(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return bool(opened.read(1))
+    except OSError:
+        return False
 
 
 def encode_here(

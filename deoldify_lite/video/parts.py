@@ -47,13 +47,14 @@ class Parts:
 
     def files(self) -> list[Path]:
         "The finished parts, in order, without a gap."
-        found, end = [], 0
+        ends = {}  # of two that begin with one frame, the longer one
         for path in sorted(self.folder.glob("*.nut")):
             begin, after = map(int, path.stem.split("-"))
-            if begin != end:
-                break
+            ends[begin] = after, path
+        found, end = [], 0
+        while end in ends:
+            end, path = ends[end]
             found.append(path)
-            end = after
         return found
 
     def frames(self) -> int:
@@ -66,6 +67,10 @@ class Parts:
 
     def __exit__(self, *_: object) -> None:
         self._lock.close()
+
+    def remove_last(self) -> None:
+        if files := self.files():
+            files[-1].unlink()
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

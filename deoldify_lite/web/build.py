@@ -54,7 +54,7 @@ def build_site(target: Path, model: Path, package: Path) -> Sizes:
         UsageError: `target` is a file, or a folder with other things in it.
         OSError: it cannot be written.
     """
-    target = Path(target).resolve()  # `.` has no folder to make the new one in
+    target = Path(target).resolve()
     check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".tmp-deoldify-"))
@@ -70,6 +70,8 @@ def build_site(target: Path, model: Path, package: Path) -> Sizes:
 
 
 def check_target(target: Path) -> None:
+    if target.resolve() == Path.cwd():
+        raise UsageError(f"{target} is the folder that you are in, which is made anew: name it from outside")
     if target.exists() and not (target.is_dir() and ((target / MARK).is_file() or not any(target.iterdir()))):
         raise UsageError(f"{target}: is there already and is no site of this command; name another folder")
 

@@ -70,7 +70,7 @@ def test_variants_replace_nothing_unless_asked_to(colorize, photos, tmp_path):
     """A scanner's `scan_1.jpg` may be another photo."""
     (tmp_path / "a_1.png").write_bytes(b"mine")
     result = colorize(photos / "a.png", tmp_path / "a.png", variants=2)
-    assert result.exit_code == 0 and (tmp_path / "a_2.png").is_file()
+    assert result.exit_code == 0 and result.stdout.split() == [str(tmp_path / "a_2.png")]
     assert (tmp_path / "a_1.png").read_bytes() == b"mine"
     assert colorize(photos / "a.png", tmp_path / "a.png", "--overwrite", variants=2).exit_code == 0
     assert (tmp_path / "a_1.png").read_bytes() != b"mine"

@@ -742,6 +742,12 @@ def test_a_damaged_profile_is_ignored_with_a_note(tmp_path, profile):
     assert any("profile" in note for note in photo.notes)
 
 
+def test_exaggerated_colors_keep_their_hue_in_8_bit_as_in_16():
+    luma, chroma = noise(20, 20), np.array([-0.1, 0.3], np.float32)[:, None, None] * np.ones((1, 4, 4), np.float32)
+    deep = Photo(luma.astype(np.uint16) * 257).merge(3 * chroma) / 257
+    assert np.abs(Photo(luma).merge(3 * chroma) - deep).max() < 8
+
+
 def test_a_note_says_that_16_bit_ignores_the_profile(tmp_path):
     for pixels in (DEEP, DEEP_RGB):
         (tmp_path / "a.tif").write_bytes(tiff(pixels, InterColorProfile=swapped_profile()))

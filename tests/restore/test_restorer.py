@@ -96,11 +96,16 @@ def test_one_mask_is_not_for_many_pages(restorer, restorer_weights, photo, tmp_p
     image.save(pages, save_all=True, append_images=[image.rotate(180)])
     (tmp_path / "pages.hints.json").write_text("[]")
     Image.new("L", image.size, 255).save(tmp_path / "mask.png")
-    with pytest.raises(BadPhoto, match="not for pages"):
+    with pytest.raises(BadPhoto, match="2 pages, and this is for a file of one"):
         restorer.restore_file(pages, tmp_path / "out.tif", mask=tmp_path / "mask.png")
     flags = ("--weights", restorer_weights)
     failed = run(pages, tmp_path / "out.tif", *flags, "--mask", tmp_path / "mask.png")
-    assert failed.exit_code == 1 and "not for pages" in failed.output and not (tmp_path / "out.tif").exists()
+    assert (
+        failed.exit_code == 1 and "this is for a file of one" in failed.output and not (tmp_path / "out.tif").exists()
+    )
+    image.save(tmp_path / "one.pdf")
+    done = run(tmp_path / "one.pdf", tmp_path / "one in full.pdf", *flags, "--mask", tmp_path / "mask.png")
+    assert done.exit_code == 0 or "pypdfium2" in done.output, done.output
     done = run(pages, tmp_path / "out.tif", *flags, "--save-mask", "--verbose")
     assert done.exit_code == 0 and "its mask was not saved" in done.output
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from deoldify_lite.restore.tone import BLACK, LARGEST_GAIN, WHITE, apply_curve, tone_curve, tone_points
 from deoldify_lite.samples import sample_photos
+from helpers.photo_files import noise
 
 
 @pytest.fixture(scope="module", params=["grace_hopper.jpg", "china.jpg", "flower.jpg"])
@@ -77,6 +78,13 @@ def test_both_depths_alike(photo):
     assert tone_points(deep) == tone_points(photo)
     curve = tone_curve(0.2, 0.7)
     assert np.abs(apply_curve(deep, curve) / 257 - apply_curve(photo, curve)).max() <= 0.51
+
+
+@pytest.mark.parametrize("shape", [(4, 384), (5, 40), (6, 384), (8, 384), (9, 9)])
+def test_tiny_pictures_with_flat_edges(shape):
+    y = np.full(shape, 200, np.uint8)
+    y[shape[0] // 2 - 1 : shape[0] // 2 + 1] = noise(2, shape[1])
+    assert 0 <= tone_points(y)[0] <= tone_points(y)[1] <= 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (5, 3)])

@@ -20,7 +20,7 @@ from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.layers import add_spectral_norm, plain_state
 from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.presets import preset
-from deoldify_lite.training import callbacks
+from deoldify_lite.training import callbacks, stages
 from deoldify_lite.training.checkpoint import load_checkpoint
 from deoldify_lite.training.ema import Ema
 from deoldify_lite.training.errors import StageMissing, TrainingDiverged, WrongCheckpoint
@@ -31,7 +31,7 @@ from deoldify_lite.training.learner import StageLearner
 from deoldify_lite.training.log import read_log
 from deoldify_lite.training.losses import GAN_LOSSES
 from deoldify_lite.training.run import Run, open_run
-from deoldify_lite.training.stages import generator_learner
+from deoldify_lite.training.stages import generator_learner, pretrain_generator
 from deoldify_lite.training.turns import Turns
 
 
@@ -258,7 +258,7 @@ def test_a_nan_stops_before_it_reaches_the_weights(run, start, monkeypatch):
         return real(fake) * (float("nan") if len(calls) > 5 else 1)
 
     monkeypatch.setitem(GAN_LOSSES, "patch", (GAN_LOSSES["patch"][0], poisoned))
-    with pytest.raises(TrainingDiverged, match="after 5 generator steps; the best generator before that"):
+    with pytest.raises(TrainingDiverged, match=r"after 5 generator steps; the best generator before that.* copy it"):
         train_gan(run_longer(run), 1, *start)
     folder = run.folder / "cycle-1" / "gan"
     assert (folder / "weights.safetensors").exists()
@@ -310,12 +310,35 @@ def test_of_an_attempt_that_no_checkpoint_goes_on_nothing_is_averaged(run, start
     assert saved_steps(stage) == [row["step"] for row in read_rows(stage.folder / "scores.jsonl")] and not left.exists()
 
 
-def test_the_bar_shows_how_much_is_done(run, start, monkeypatch):
-    """The generator's steps of the generator's, although the critic's are steps too."""
-    bars = []
+@pytest.fixture
+def bars(monkeypatch) -> list[tqdm]:
+    """The progress bars that were shown."""
+    shown = []
     monkeypatch.setattr(
-        callbacks, "tqdm", lambda **options: bars.append(tqdm(**options | {"disable": False})) or bars[-1]
+        callbacks, "tqdm", lambda **options: shown.append(tqdm(**options | {"disable": False})) or shown[-1]
     )
+    return shown
+
+
+def test_the_bar_shows_how_much_is_done(run, bars, monkeypatch):
+    """Also where a run was killed after its last step, and none is left to do."""
+    monkeypatch.setattr(run, "checkpoint_seconds", 0)
+    with monkeypatch.context() as killed:
+        killed.setattr(stages, "save_weights", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain_generator(run)
+    pretrain_generator(run)
+    steps = json.loads((run.generator_stage(0).folder / "done.json").read_text())["steps"]
+    assert [(bar.n, bar.total) for bar in bars[:2]] == [(steps, steps)] * 2
+    assert all(bar.n == bar.total for bar in bars) and len(bars) == 3
+
+
+def _killed(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_the_bar_of_the_gan_phase_counts_the_generators_steps(run, start, bars):
+    """... although the critic's are steps too."""
     train_gan(run, 1, *start)
     (bar,) = bars
     done = json.loads((run.gan_stage(1).folder / "done.json").read_text())

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from deoldify_lite.cli import program
 from deoldify_lite.colorize.colorizer import Colorizer
-from deoldify_lite.files import TEMPORARY, lock_folder
+from deoldify_lite.files import TEMPORARY, FolderInUse, lock_folder
 from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import Schedule
@@ -103,6 +103,13 @@ def test_a_folder_that_another_process_trains_in_is_left_alone(finished, photos)
     assert CliRunner().invoke(program, arguments).exit_code == 0
 
 
+def test_settings_changed_in_a_folder_in_use_are_no_reason_to_delete_anything(tmp_path, photos):
+    run = run_in(tmp_path, photos)
+    run.generator_stage(0).save(step=1)
+    with lock_folder(tmp_path), pytest.raises(FolderInUse):
+        run_nogan(run_in(tmp_path, photos, **{"generator_stages.a.lr": "0.5"}), "generator")
+
+
 def test_an_early_stage_again_does_not_undo_a_later_one(finished):
     kept = (finished / "generator.safetensors").read_bytes()
     result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--stage", "generator"])
@@ -134,7 +141,8 @@ def test_a_critic_that_is_pretrained_in_the_first_cycle_alone(tmp_path, photos):
     critic = f"[{{{CRITIC[1:-1]}, first_cycle_only: true}}]"
     run = run_in(tmp_path, photos, **{"critic_stages": critic, "cycles": "2"})
     run_nogan(run)
-    assert (tmp_path / "cycle-2/gan/done.json").is_file() and not (tmp_path / "cycle-2/critic-c").exists()
+    assert [path.name for path in (tmp_path / "cycle-2").iterdir()] == ["gan"], "and nothing is colorized for a critic"
+    assert (tmp_path / "cycle-2/gan/done.json").is_file()
 
 
 def test_what_killed_trainings_left_half_written_goes(tmp_path, photos):

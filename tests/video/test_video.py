@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from deoldify_lite import cli
 from deoldify_lite.video import job, parts
+from deoldify_lite.video.reading import read_frames
 from helpers.clips import assert_same_frames, decode, pan, payloads, planes, write_clip
 from helpers.scripts import start_script
 
@@ -273,13 +275,23 @@ def test_parts_beside_a_result_stay_if_they_are_to_replace_it(video, tmp_path, a
 
 
 def test_the_parts_stay_where_the_original_went_away_meanwhile(video, tmp_path, monkeypatch):
-    """It may come back with its disk, and the work is not lost."""
-    clip, away = write_clip(tmp_path / "in.mkv", pan(2)), tmp_path / "away.mkv"
-    joined = job.join
-    monkeypatch.setattr(job, "join", lambda *arguments: (clip.rename(away), joined(*arguments)))
-    failed = video(clip, tmp_path / "result.mkv")
+    """With its disk it may come back. Its reading ended early, so all is done again from the last whole part on."""
+    monkeypatch.setattr(parts, "FRAMES", 5)
+    clip, away = write_clip(tmp_path / "in.mkv", pan(20)), tmp_path / "away.mkv"
+    assert video(clip, tmp_path / "whole.mkv", "--no-stabilize").exit_code == 0
+
+    def read_half(*arguments):
+        yield from islice(read_frames(*arguments), 12)
+        clip.rename(away)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(job, "read_frames", read_half)
+        failed = video(clip, tmp_path / "result.mkv", "--no-stabilize")
     assert failed.exit_code == 1 and "No such file" in failed.output
-    assert list((tmp_path / "result.mkv.parts").glob("*.nut"))
+    assert len(list((tmp_path / "result.mkv.parts").glob("*.nut"))) == 2, "of the frames 0 to 4 and 5 to 9"
+    away.rename(clip)
+    assert video(clip, tmp_path / "result.mkv", "--no-stabilize").exit_code == 0
+    assert_same_frames(tmp_path / "whole.mkv", tmp_path / "result.mkv")
 
 
 def test_a_mistake_of_ours_in_one_video_costs_no_other(video, tmp_path, monkeypatch):

@@ -100,7 +100,9 @@ def test_an_earlier_site_is_replaced_whole(site, package, tmp_path, monkeypatch)
     (tmp_path / "site" / "network.old.onnx.gz").write_text("from last year")
     assert build.build_site(tmp_path / "site", model, package) == first
     monkeypatch.chdir(tmp_path / "site")
-    assert build.build_site(Path(), model, package) == first and (tmp_path / "site" / "index.html").is_file()
+    with pytest.raises(UsageError, match="name it from outside"):
+        build.build_site(Path(), model, package)
+    assert (tmp_path / "site" / "index.html").is_file()
     names = {path.name for path in (tmp_path / "site").iterdir()}
     assert names == {path.name for path in site.iterdir()}
     assert all((site / name).read_bytes() == (tmp_path / "site" / name).read_bytes() for name in names)

@@ -64,6 +64,8 @@ AGAIN = """async () => {
     queue.add([new Blob()]);
     worker.onmessage({ data: { kind: "failed", id: 1, message: "cannot write a JPEG of this size" } });
     queue.settings = { format: "png" };
+    queue.settings = { format: "webp" }; // while it is worked on
+    worker.onmessage({ data: { kind: "failed", id: 1, message: "nor a PNG" } });
     return sent;
 }"""
 
@@ -136,7 +138,7 @@ def test_archives_stay_small_enough(page):
 
 def test_what_failed_is_tried_again_with_other_settings(page):
     """A format that this browser cannot write may have been the reason."""
-    assert page.evaluate(AGAIN) == [{"format": "jpeg"}, {"format": "png"}]
+    assert page.evaluate(AGAIN) == [{"format": "jpeg"}, {"format": "png"}, {"format": "webp"}]
 
 
 def test_names_of_results(page):

@@ -3,6 +3,7 @@
 import { resize } from "./resizing.js";
 
 const { chromaToRgb } = BUILD.engine; // what one unit of Cb and of Cr adds to R, G and B at constant luma
+const LARGEST = 127 / 255; // Cb or Cr that 8 bit can hold, to either side
 const CHANNELS = 4; // Cb, Cr, and the lightest and the darkest luma that is in gamut with them
 
 /**
@@ -44,7 +45,9 @@ function blockSide(width, height, prediction) {
 function withLimits({ chroma, width, height }, strength) {
   const pixels = new Uint8ClampedArray(width * height * CHANNELS);
   for (let i = 0; i < width * height; i++) {
-    const [cb, cr] = [chroma[i] * strength, chroma[width * height + i] * strength];
+    let [cb, cr] = [chroma[i] * strength, chroma[width * height + i] * strength];
+    const fits = LARGEST / Math.max(Math.abs(cb), Math.abs(cr), LARGEST); // not each cut off on its own
+    [cb, cr] = [cb * fits, cr * fits];
     const added = chromaToRgb.map(([ofCb, ofCr]) => (ofCb * cb + ofCr * cr) * 255);
     const highest = Math.floor(255 - Math.max(...added)) - 1; // one level for rounding, here and in the conversion to RGB
     const lowest = Math.ceil(-Math.min(...added)) + 1;

@@ -93,8 +93,8 @@ export class Queue extends EventTarget {
 
   #finish(photo, { kind, message, ...result }) {
     forget(photo);
-    if (kind === "failed") Object.assign(photo, { state: "failed", message, result: null });
-    else Object.assign(photo, { state: this.#repeat ? "waiting" : "done", result });
+    const state = this.#repeat ? "waiting" : kind === "failed" ? "failed" : "done";
+    Object.assign(photo, kind === "failed" ? { state, message, result: null } : { state, result });
     if (result.blob && this.photos.includes(photo)) result.address = URL.createObjectURL(result.blob);
     this.#working = null;
     this.#repeat = false;
@@ -103,6 +103,7 @@ export class Queue extends EventTarget {
   /** The worker ended, for want of memory or because it could not be loaded. */
   #stopped(reason) {
     if (this.#working) {
+      this.#repeat = false; // it would only end again
       this.#finish(this.#working, { kind: "failed", message: "too large for this browser's memory" });
       this.#emit("change", null);
       this.start();
