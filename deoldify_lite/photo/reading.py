@@ -228,8 +228,6 @@ def _read_picture(image: Image.Image, path: Path, number: int, max_pixels: int, 
     else:
         photo = photo_from_image(image)
         photo.source = photo.source if keep_source else None
-        if image.format == "TIFF" and photo.luma.dtype == np.uint16:
-            photo.luma = _apply_tiff_tags(photo.luma, image)
     photo.metadata = read_metadata(image, photo.notes)
     if image.format != "TIFF" and _has_more(image):
         photo.notes.append("only the first of the pictures in the file")
@@ -296,15 +294,9 @@ def photo_from_image(image: Image.Image) -> Photo:
         raise BadPhoto("it has no pixels")
     notes = []
     image.load()
-    # In these formats, mode I goes from 0 to 65535. Checked now, because copies have no format.
-    is_16bit = image.format in ("PPM", "PNG")
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _from_deep_gray(image, notes)
     image = _upright(image, notes)
-    if image.mode.startswith("I;16"):
-        luma = np.asarray(image).astype(np.uint16)
-        return Photo(luma, _alpha_16bit(luma[..., None], image), notes=_ignoring_profile(image, notes))
-    if image.mode in ("I", "F"):
-        luma = np.asarray(image).clip(0, 65535).astype(np.uint16) if is_16bit else _numbers_to_16bit(image, notes)
-        return Photo(luma, notes=_ignoring_profile(image, notes))
     alpha = None
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
@@ -338,29 +330,86 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
         return 1
 
 
+BAD_PROFILE = "its colour profile is damaged or does not fit and was ignored"
+
+
+def _to_srgb_strictly(image: Image.Image, profile: bytes) -> Image.Image:
+    "The image as L or RGB in sRGB, as its profile has it. Raises whatever Pillow does."
+    if image.mode == "L":
+        return image.point(_gray_curve(profile).tolist())
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    base = image if image.mode == "CMYK" and source.profile.xcolor_space != "RGB " else image.convert("RGB")
+    return ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+
+
+def _gray_curve(profile: bytes) -> np.ndarray:
+    "The gray in sRGB, 0 to 255, for each of the levels 0 to 255 (256,) by a profile. Raises whatever Pillow does."
+    source, levels = (
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        Image.fromarray(np.arange(256, dtype=np.uint8)[None]),
+    )
+    # A grayscale image may have the profile of a colour one.
+    base = levels if source.profile.xcolor_space == "GRAY" else levels.convert("RGB")
+    # What LittleCMS optimises is wrong by up to ten levels where a curve is steep.
+    exact = ImageCms.Flags.NOOPTIMIZE
+    shown = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB", flags=exact)
+    return np.asarray(shown.convert("L"))[0]
+
+
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
     "The image as L or RGB, in sRGB."
-    srgb = ImageCms.createProfile("sRGB")
     if image.mode == "LAB":
-        return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), srgb, outputMode="RGB")
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
     if profile and not (image.mode in ("L", "RGB") and _is_srgb(profile)):
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            # A grayscale image may have the profile of a colour one.
-            fits = image.mode in ("L", "CMYK") and source.profile.xcolor_space != "RGB "
-            base = image if fits else image.convert("RGB")
-            return ImageCms.profileToProfile(base, source, srgb, outputMode="RGB")
+            return _to_srgb_strictly(image, profile)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            notes.append("its colour profile is damaged or does not fit and was ignored")
+            notes.append(BAD_PROFILE)
     if image.mode in ("L", "RGB"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _ignoring_profile(image: Image.Image, notes: list[str]) -> list[str]:
-    if "icc_profile" in image.info:
-        notes.append("its colour profile was ignored, as always in 16 bit a channel")
-    return notes
+# 16 bit a channel: Pillow reads such grayscale images, but reduces colour ones to 8 bit. Nor does it convert either to
+# sRGB, so only the tones are converted.
+
+
+def _from_deep_gray(image: Image.Image, notes: list[str]) -> Photo:
+    "A grayscale image of 16 bit, or of 32 bit, which get 16."
+    upright, alpha = _upright(image, notes), None
+    if upright.mode.startswith("I;16"):
+        luma = np.asarray(upright).astype(np.uint16)
+        alpha = _alpha_16bit(luma[..., None], image)
+    elif image.format in ("PPM", "PNG"):  # in which mode I goes from 0 to 65535
+        luma = np.asarray(upright).clip(0, 65535).astype(np.uint16)
+    else:
+        luma = _numbers_to_16bit(upright, notes)
+    if image.format == "TIFF":
+        luma = _apply_tiff_tags(luma, image)
+    return Photo(_tones_in_srgb(luma, image, notes), alpha, notes=notes)
+
+
+def _tones_in_srgb(luma: np.ndarray, image: Image.Image, notes: list[str]) -> np.ndarray:
+    "16-bit luma with the tones that the profile of its image gives to grays."
+    if not (profile := image.info.get("icc_profile")):
+        return luma
+    levels = np.arange(256)
+    try:
+        shown = _gray_curve(profile).astype(float)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        notes.append(BAD_PROFILE)
+        return luma
+    if np.abs(shown - levels).max() <= 2:
+        return luma
+    from scipy.interpolate import PchipInterpolator
+
+    knots = [0]  # 8 bit are too coarse for a smooth curve through all levels
+    for level in levels[1:]:
+        if level - knots[-1] >= 8 or shown[level] - shown[knots[-1]] >= 8 or level == 255:
+            knots.append(level)
+    curve = PchipInterpolator(np.array(knots) * 257, shown[knots] * 257)(np.arange(65536))
+    return np.rint(curve).clip(0, 65535).astype(np.uint16)[luma]
 
 
 def _numbers_to_16bit(image: Image.Image, notes: list[str]) -> np.ndarray:
@@ -375,9 +424,6 @@ def _numbers_to_16bit(image: Image.Image, notes: list[str]) -> np.ndarray:
         notes.append(f"its values, {low:g} to {high:g}, were stretched from black to white")
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     return np.rint((values - low) / max(high - low, 1e-12) * 65535).astype(np.uint16)
-
-
-# 16 bit a channel: Pillow reads such grayscale images, but reduces colour ones to 8 bit.
 
 
 def _apply_tiff_tags(luma: np.ndarray, image: Image.Image) -> np.ndarray:
@@ -446,7 +492,7 @@ def _from_16bit(pixels: np.ndarray, image: Image.Image, notes: list[str]) -> Pho
     has_alpha = pixels.shape[2] in (2, 4)
     color = pixels[..., :-1] if has_alpha else pixels
     alpha = np.ascontiguousarray(pixels[..., -1]) if has_alpha else _alpha_16bit(color, image)
-    return Photo(luma_16bit(color), alpha, notes=_ignoring_profile(image, notes))
+    return Photo(_tones_in_srgb(luma_16bit(color), image, notes), alpha, notes=notes)
 
 
 def _alpha_16bit(pixels: np.ndarray, image: Image.Image) -> np.ndarray | None:

@@ -748,10 +748,26 @@ def test_exaggerated_colors_keep_their_hue_in_8_bit_as_in_16():
     assert np.abs(Photo(luma).merge(3 * chroma) - deep).max() < 8
 
 
-def test_a_note_says_that_16_bit_ignores_the_profile(tmp_path):
+def test_16_bit_gets_the_tones_that_8_bit_gets(tmp_path):
+    """A profile's curve, for a gray picture and for one of three channels; sRGB itself changes nothing."""
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for profile, is_changed in ((gray_profile(), True), (swapped_profile(), False)):
+        image = Image.fromarray(gray)
+        image.info["icc_profile"] = profile
+        expected = photo_from_image(image).luma
+        assert is_changed == bool((np.abs(expected.astype(int) - gray) > 3).any())
+        for pixels in (gray, gray[..., None].repeat(3, 2)):
+            (tmp_path / "a.tif").write_bytes(tiff(pixels.astype(np.uint16) * 257, InterColorProfile=profile))
+            photo = open_photo(tmp_path / "a.tif")
+            assert photo.luma.dtype == np.uint16 and not photo.notes
+            assert np.abs(photo.luma / 257 - expected).max() < 1.5
+            assert (np.diff(photo.luma.ravel().astype(int)) >= 0).all()
+
+
+def test_a_damaged_profile_of_16_bit_is_ignored_with_a_note(tmp_path):
     for pixels in (DEEP, DEEP_RGB):
-        (tmp_path / "a.tif").write_bytes(tiff(pixels, InterColorProfile=swapped_profile()))
-        assert any("profile was ignored" in note for note in open_photo(tmp_path / "a.tif").notes)
+        (tmp_path / "a.tif").write_bytes(tiff(pixels, InterColorProfile=b"nonsense"))
+        assert any("profile is damaged" in note for note in open_photo(tmp_path / "a.tif").notes)
 
 
 # Chroma onto luma.
