@@ -344,10 +344,8 @@ def _to_srgb_strictly(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _gray_curve(profile: bytes) -> np.ndarray:
     "The gray in sRGB, 0 to 255, for each of the levels 0 to 255 (256,) by a profile. Raises whatever Pillow does."
-    source, levels = (
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        Image.fromarray(np.arange(256, dtype=np.uint8)[None]),
-    )
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     # A grayscale image may have the profile of a colour one.
     base = levels if source.profile.xcolor_space == "GRAY" else levels.convert("RGB")
     # What LittleCMS optimises is wrong by up to ten levels where a curve is steep.
