@@ -17,7 +17,7 @@ def add_api(service: Service) -> None:
         if photo is None:
             raise as_error("a photo is missing")
         try:
-            settings = Settings(model or service.models[0], strength, render_factor)
+            settings = Settings(model or service.models[0], 1.0 if strength is None else strength, render_factor)
             return str(service.colorize(Path(photo), settings).result)
         except Refused as refusal:
             raise as_error(f"{Path(photo).name}: {refusal}") from refusal

@@ -22,7 +22,7 @@ from ..colorize.folder import Job
 from ..colorize.hints import LARGEST_FILE, SUFFIX, BadHints, Hint, check_hints, parse_color, parse_hints, write_hints
 from ..colorize.pages import has_pages
 from ..colorize.prepared import PreparedPhoto
-from ..photo import open_photo, output_name, read_rgb
+from ..photo import open_in_color, open_photo, output_name
 from .service import GONE, NO_PAGES, Colorized, Refused, Service, Settings, check_settings, sentence_of
 
 SCREEN = 1024  # longest side of the picture that is clicked on
@@ -221,7 +221,7 @@ class HintService:
         """
         try:
             self.service.check_megabytes(file)
-            image = open_photo(file, self.service.max_pixels, keep_source=True).source or read_rgb(file, SCREEN)
+            image = open_in_color(file, SCREEN, self.service.max_pixels)
         except Exception as error:
             raise Refused(sentence_of(error)) from error
         image = image.convert("RGB")

@@ -111,7 +111,9 @@ class HintsTab:
             "api_visibility": "private",
         }
         state = [self.correction, marks]
-        photo.upload(self._open_upload, [photo, marks], **self.events)
+        # No steps of a correction, and restoring a photo first takes long.
+        self.opening = {**self.events, "concurrency_id": "colorize", "concurrency_limit": "default"}
+        photo.upload(self._open_upload, [photo, marks], **self.opening)
         picture.select(self._click, state, **self.events)
         gr.on([x.input, y.input], self._type_place, [*state, x, y], trigger_mode="always_last", **self.events)
         chosen.input(self._choose_hint, [*state, chosen], **self.events)
@@ -138,7 +140,7 @@ class HintsTab:
                 raise as_error("This was too long ago; please colorize the photo again.")
             return gr.Tabs(selected=tab_id), *self._open(request, results[shown].upload, results[shown].settings, marks)
 
-        button.click(open_result, [results, shown, self.marks], **{**self.events, "outputs": [tabs, *self.outputs]})
+        button.click(open_result, [results, shown, self.marks], **{**self.opening, "outputs": [tabs, *self.outputs]})
 
     def forget(self, request: gr.Request) -> None:
         "For when the page is closed."

@@ -5,6 +5,7 @@ of any length. With this middleware, the page's folder is called `/photos`, and 
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ class OnlyPhotos:
 
     def _inside(self, path: str) -> str:
         "The path on the server of a file that is called `path` outside."
+        if os.sep == "\\":  # Windows, where Gradio's answers have it
+            path = path.replace("\\", "/")
         inside = path.removeprefix(OUTSIDE)
         if not path.startswith(f"{OUTSIDE}/") or ".." in inside.replace("\\", "/").split("/") or "\0" in inside:
             raise HTTPException(403, "only photos that were uploaded to this page")

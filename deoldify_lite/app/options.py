@@ -27,3 +27,8 @@ def add_options(service: Service, elem_id: str) -> tuple[gr.Slider, gr.Slider, g
         )
         model = gr.Dropdown(service.models, value=default, label="Model", visible=len(service.models) > 1)
     return strength, render_factor, model
+
+
+def render_factor_of(value: int) -> int | None:
+    "What the slider stands for; its 1 is the lowest that there is."
+    return max(value, RENDER_FACTORS[0]) if value else None

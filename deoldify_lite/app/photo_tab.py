@@ -9,7 +9,7 @@ import gradio as gr
 from ..photo import readable_suffixes
 from . import feedback
 from .messages import as_error, as_list
-from .options import add_options
+from .options import add_options, render_factor_of
 from .service import Colorized, Refused, Service, Settings
 
 
@@ -160,8 +160,8 @@ class _Handlers:
         if len(paths) > self.max_photos:
             yield _message_only(f"These are {len(paths)} photos; please send at most {self.max_photos} at once.")
             return
-        settings = Settings(model, strength, render_factor or None, restore)
-        done, failed = [], []
+        settings = Settings(model, strength, render_factor_of(render_factor), restore)
+        done, failed, archive = [], [], None
         for number, path in enumerate(paths):
             progress((number, len(paths)), desc=path.name, unit="photos")
             try:
@@ -169,9 +169,13 @@ class _Handlers:
             except Refused as refusal:
                 failed.append((path.name, str(refusal)))
             if number + 1 < len(paths):
-                yield _outputs(done, failed)
-        archive = self.service.make_archive(done) if len(done) > 1 else None
-        yield _outputs(done, failed, archive)
+                yield _outputs(done, failed, is_first=len(done) < 2)
+        try:
+            archive = self.service.make_archive(done) if len(done) > 1 else None
+        except OSError as error:  # the disk is full, or the first results have been deleted already
+            logging.getLogger(__name__).error("no archive could be made", exc_info=error)
+            failed.append(("colorized.zip", "it could not be made; please download the photos one by one"))
+        yield _outputs(done, failed, archive, is_first=len(done) < 2)
 
     def colorize_sample(
         self,
@@ -214,14 +218,15 @@ def _message_only(sentence: str) -> tuple:
     return *[gr.skip()] * 6, gr.HTML(as_list([("failed", sentence)]), visible=True), gr.skip(), gr.skip()
 
 
-def _outputs(done: list[Colorized], failed: list[tuple[str, str]], archive: Path | None = None) -> tuple:
-    "All outputs after some photos; the first result is shown."
+def _outputs(
+    done: list[Colorized], failed: list[tuple[str, str]], archive: Path | None = None, *, is_first: bool = True
+) -> tuple:
+    "All outputs after some photos; the first result is shown, and later ones leave what the visitor chose meanwhile."
     message = _message(done, failed)
     nothing = gr.skip(), gr.DownloadButton(visible=False), gr.Button(visible=False), gr.Accordion(visible=False)
     return (
         done,
-        0,
-        *(_result_outputs(done[0], len(done)) if done else nothing),
+        *((0, *(_result_outputs(done[0], len(done)) if done else nothing)) if is_first else [gr.skip()] * 5),
         gr.HTML(message, visible=bool(message)),
         gr.DownloadButton(value=archive and str(archive), visible=archive is not None),
         gr.Gallery([(str(item.after), item.result.name) for item in done], visible=len(done) > 1, selected_index=None),

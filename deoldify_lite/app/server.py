@@ -66,7 +66,7 @@ def serve(
         cache = folder / "cache"
         cache.mkdir()
         os.environ["GRADIO_TEMP_DIR"] = str(cache)
-        names = [*weights, *(model.name for model in shipped())]
+        names = list(dict.fromkeys([*weights, *(model.name for model in shipped())]))
         service = Service(
             names,
             cache,

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from .messages import as_list
-from .options import add_options
+from .options import add_options, render_factor_of
 from .service import Refused, Service, Settings
 from .videos import ColorizedVideo, Progress, VideoService, clock
 
@@ -72,7 +72,7 @@ class _Handlers:
         name = Path(path).name
         yield _outputs([], status=f"Reading {html.escape(name)} ...", busy=True)
         try:
-            for step in self.videos.colorize(Path(path), Settings(model, strength, render_factor or None)):
+            for step in self.videos.colorize(Path(path), Settings(model, strength, render_factor_of(render_factor))):
                 if isinstance(step, ColorizedVideo):
                     yield _outputs([("note", note) for note in step.notes], step)
                 elif step.total:

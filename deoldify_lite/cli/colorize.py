@@ -106,7 +106,7 @@ def colorize(
         colorizer=colorizer,
         strength=strength,
         max_pixels=max_pixels,
-        like=colorizer.reference(like) if like else None,
+        like=colorizer.reference(like, max_pixels=max_pixels) if like else None,
         variants=variants,
     )
     if watch:

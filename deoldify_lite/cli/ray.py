@@ -80,7 +80,8 @@ def ray(
     start_ray(address)
     options = {"overwrite": overwrite, "strength": strength, "max_pixels": max_pixels, "variants": variants}
     if like:
-        Colorizer(weights, render_factor=render_factor).reference(like)  # whose errors are told here, too
+        reads = Colorizer(weights, render_factor=render_factor)  # whose errors are told here, too
+        reads.reference(like, max_pixels=max_pixels)
         options["like"] = str(like.absolute())
     try:
         if is_film:

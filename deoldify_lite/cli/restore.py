@@ -54,7 +54,7 @@ def restore(
     from ..colorize.pipeline import colorize_all
     from ..restore.restorer import Restorer, read_mask
 
-    pixels = None if mask is None else read_mask(mask)
+    pixels = None if mask is None else read_mask(mask, max_pixels)
     restorer = Restorer(weights, device, precision, tone=tone, threshold=threshold, mask=pixels, save_mask=save_mask)
     results = colorize_all(jobs, restorer, overwrite=overwrite, strength=strength, max_pixels=max_pixels)
     report_results(results, len(jobs), report_lines, verbose, overwrite)

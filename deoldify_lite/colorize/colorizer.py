@@ -139,8 +139,10 @@ class Colorizer:
         prepared = self.prepare(image, render_factor=render_factor)
         return [prepared.colorize(hints, strength) for hints in prepared.variants(n)]
 
-    def reference(self, photo: Image.Image | str | Path, *, render_factor: int | None = None) -> "Reference":
-        """A colour photo, or its file, to take colours from: for `like`.
+    def reference(
+        self, photo: Image.Image | str | Path, *, render_factor: int | None = None, max_pixels: int = MAX_PIXELS
+    ) -> "Reference":
+        """A colour photo, or its file, to take colours from: for `like`. A file with more pixels is refused.
 
         Raises:
             BadReference: it has no colours or cannot be read.
@@ -148,7 +150,7 @@ class Colorizer:
         from .matching import open_reference
 
         self.check_hints_possible()
-        return open_reference(self.engine, photo, self.valid_render_factor(render_factor))
+        return open_reference(self.engine, photo, self.valid_render_factor(render_factor), max_pixels)
 
     def prepare(self, image: Image.Image | Photo, *, render_factor: int | None = None) -> PreparedPhoto:
         """The photo with the network's prediction, to try hints on: each try takes a fraction of a second.
@@ -208,7 +210,8 @@ class Colorizer:
                 if hints:
                     raise BadHints(f"{job.input}: hints are for files of one picture, not for pages")
                 if isinstance(like, _PHOTO):
-                    like = self.reference(like, render_factor=render_factor)  # once for all pages
+                    # Once for all pages.
+                    like = self.reference(like, render_factor=render_factor, max_pixels=max_pixels)
                 colorize = partial(self.colorize_photo, strength=strength, render_factor=render_factor, like=like)
                 return colorize_pages(job, colorize, max_pixels, self.engine.needs_source)
             photo = open_photo(job.input, max_pixels, keep_source=self.engine.needs_source)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ..bt601 import CB_SCALE, CR_SCALE, LUMA_WEIGHTS
 from ..errors import UsageError
-from ..photo import BadPhoto, open_photo, photo_from_image, read_rgb
+from ..photo import MAX_PIXELS, BadPhoto, open_in_color, photo_from_image
 from .engine import Engine, working_size
 from .hints import MOST, Hint
 from .spreading import resized
@@ -55,7 +55,9 @@ class Reference:
 Like = Reference | Image.Image | str | Path  # a reference, or the photo or file that it is made of
 
 
-def open_reference(engine: Engine, photo: Image.Image | str | Path, render_factor: int | None) -> Reference:
+def open_reference(
+    engine: Engine, photo: Image.Image | str | Path, render_factor: int | None, max_pixels: int = MAX_PIXELS
+) -> Reference:
     """A colour photo, or its file, as a reference.
 
     Raises:
@@ -66,7 +68,7 @@ def open_reference(engine: Engine, photo: Image.Image | str | Path, render_facto
         if isinstance(photo, Image.Image):
             image = photo_from_image(photo).source
         else:
-            image = open_photo(Path(photo), keep_source=True).source or read_rgb(Path(photo), SHORT_SIDE)
+            image = open_in_color(Path(photo), SHORT_SIDE, max_pixels)
     except BadPhoto as error:
         raise BadReference(f"{name}: {error}") from error
     reference = None if image is None else _reference(engine, image.convert("RGB"), render_factor)

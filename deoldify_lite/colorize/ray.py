@@ -29,7 +29,7 @@ class Predictor:
         self.attempts = attempts
         self.colorizer = Colorizer(weights, render_factor=render_factor)
         if options.get("like"):
-            options = options | {"like": self.colorizer.reference(options["like"])}
+            options = options | {"like": self.colorizer.reference(options["like"], max_pixels=options["max_pixels"])}
         self.options = options
 
     def __call__(self, batch: dict) -> dict:

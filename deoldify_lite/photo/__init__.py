@@ -16,7 +16,16 @@ from .formats import (
     output_name,
 )
 from .merging import merge_for_jpeg
-from .reading import MAX_PIXELS, count_pixels, open_pages, open_photo, photo_from_image, read_rgb, upright_size
+from .reading import (
+    MAX_PIXELS,
+    count_pixels,
+    open_in_color,
+    open_pages,
+    open_photo,
+    photo_from_image,
+    read_rgb,
+    upright_size,
+)
 from .types import BadPhoto, ColorPixels, Photo, to_8bit
 from .writing import save_pages, save_photo, takes_ycbcr
 
@@ -34,6 +43,7 @@ __all__ = [
     "count_pixels",
     "holds_pages",
     "merge_for_jpeg",
+    "open_in_color",
     "open_pages",
     "open_photo",
     "output_name",

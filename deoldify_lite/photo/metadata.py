@@ -1,6 +1,7 @@
 "EXIF, XMP and resolution of a file, corrected for a photo that was turned upright."
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -37,6 +38,7 @@ def read_metadata(image: Image.Image, notes: list[str]) -> dict[str, Any]:
     try:
         exif = _read_exif(image)
         exif.pop(Tag.Orientation, None)
+        exif.update(with_raw_text(exif))
         if len(exif):
             metadata["exif"] = exif.tobytes()
     except Exception:  # EXIF of cameras and phones is often damaged, in many ways
@@ -46,7 +48,7 @@ def read_metadata(image: Image.Image, notes: list[str]) -> dict[str, Any]:
     if isinstance(xmp, str):
         xmp = xmp.encode("utf-8", "replace")
     if isinstance(xmp, bytes):
-        metadata["xmp"] = re.sub(rb'(tiff:Orientation(?:="|>))\d', rb"\g<1>1", xmp)  # wherever Pillow finds one
+        metadata["xmp"] = upright_xmp(xmp)
     try:
         dpi = tuple(float(d) for d in image.info.get("dpi", ()))
     except (TypeError, ValueError, ZeroDivisionError):
@@ -54,6 +56,16 @@ def read_metadata(image: Image.Image, notes: list[str]) -> dict[str, Any]:
     if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi):  # Pillow says 1 for a TIFF that has no resolution
         metadata["dpi"] = dpi
     return metadata
+
+
+def upright_xmp(xmp: bytes) -> bytes:
+    "XMP data that say of a photo that it is upright, wherever Pillow looks for it."
+    return re.sub(rb'(tiff:Orientation(?:="|>))\d', rb"\g<1>1", xmp)
+
+
+def with_raw_text(tags: Mapping[int, Any]) -> dict[int, Any]:
+    "The tags with their texts as the bytes of the file, often UTF-8: Pillow reads Latin-1, and would write ASCII."
+    return {t: value.encode("latin-1", "replace") if isinstance(value, str) else value for t, value in tags.items()}
 
 
 def _read_exif(image: Image.Image) -> Image.Exif:
@@ -73,4 +85,4 @@ def descriptive(exif: Image.Exif) -> dict[int, Any]:
     for tag in SUBDIRECTORIES:
         if entries := exif.get_ifd(tag):
             kept[tag] = {t: value for t, value in entries.items() if t != ExifTags.IFD.Interop}  # a bare offset
-    return kept
+    return with_raw_text(kept)

@@ -105,13 +105,20 @@ def _area(picture: Any) -> float:
     return (right - left) * (top - bottom)
 
 
+def _resolution(picture: Any) -> float:
+    "Pixels a point."
+    return math.sqrt(math.prod(picture.get_px_size()) / _area(picture))
+
+
 def _pixels(page: Any, pictures: list[Any]) -> tuple[int, int]:
-    "Width and height at the resolution of the largest picture; `DPI` or more where that is less than half of the page."
+    """Width and height at the resolution of the picture that covers the page, of several the finest, as where letters
+    lie over a coarse background. `DPI` or more where the largest covers less than half of it."""
     width, height = page.get_size()
     scale = DPI / POINT
-    if pictures and (area := _area(pictures[0])) > 0:
-        own = math.sqrt(math.prod(pictures[0].get_px_size()) / area)
-        scale = own if area > width * height / 2 else max(own, scale)
+    if covering := [picture for picture in pictures if _area(picture) > width * height / 2]:
+        scale = max(map(_resolution, covering))
+    elif pictures and _area(pictures[0]) > 0:
+        scale = max(_resolution(pictures[0]), scale)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -125,11 +132,15 @@ def _is_damaged(picture: Any) -> bool:
     return False
 
 
-def _is_invisible(text: Any) -> bool:
-    "Whether a text object is not seen, as what text recognition found in a scan."
+def _is_invisible(content: Any) -> bool:
+    "Whether an object of a page is text that is not seen, as what text recognition found in a scan, or a form of such."
     from pypdfium2 import raw
 
-    return raw.FPDFTextObj_GetTextRenderMode(text) == raw.FPDF_TEXTRENDERMODE_INVISIBLE
+    if content.type == raw.FPDF_PAGEOBJ_FORM:
+        inside = list(content.page.get_objects(form=content.raw, level=1))
+        return bool(inside) and all(map(_is_invisible, inside))
+    is_text = content.type == raw.FPDF_PAGEOBJ_TEXT
+    return is_text and raw.FPDFTextObj_GetTextRenderMode(content) == raw.FPDF_TEXTRENDERMODE_INVISIBLE
 
 
 class PdfWriter:
@@ -154,7 +165,7 @@ class PdfWriter:
                 opened = self.document.new_page(*(POINT * pixels / each for pixels, each in zip(size, dpi)))
             with closing(opened) as page:
                 for content in list(page.get_objects(max_depth=1)):
-                    if content.type != pypdfium2.raw.FPDF_PAGEOBJ_TEXT or not _is_invisible(content):
+                    if not _is_invisible(content):
                         page.remove_obj(content)
                         content.close()
                 picture = pypdfium2.PdfImage.new(self.document)

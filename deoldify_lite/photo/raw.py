@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from .extras import RAWS
-from .metadata import Tag, descriptive
+from .metadata import Tag, descriptive, upright_xmp
 from .types import BadPhoto, Photo, check_size, luma_16bit
 
 # The camera's white balance, sRGB with its own curve, and so bright that one pixel in a thousand becomes white.
@@ -54,6 +54,8 @@ def _metadata(file: BinaryIO) -> dict[str, Any]:
         stored.load_from_fp(file)
         exif.update(descriptive(stored))
         found = {"exif": exif.tobytes() if len(exif) else None, "xmp": stored.get(Tag.XMLPacket)}
+        if isinstance(found["xmp"], bytes):
+            found["xmp"] = upright_xmp(found["xmp"])
     except Exception:  # another format, or damaged in one of many ways
         return {}
     return {name: data for name, data in found.items() if isinstance(data, bytes)}

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ..limits import MAX_PIXELS
 from .extras import HEIF_IMAGES, JPEG_XL, PDFS, RAWS, Extra, extra_for, jpeg_xl_size, register
-from .formats import FORMATS, UNREADABLE
+from .formats import FORMATS, RAW, UNREADABLE
 from .metadata import DAMAGED, Tag, read_metadata
 from .pdf import open_pdf, pdf_sizes, render_page
 from .raw import raw_size, read_raw
@@ -114,6 +114,18 @@ def read_rgb(file: Path | bytes, short_side: int) -> Image.Image:
         return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3)
 
 
+def open_in_color(path: Path, short_side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """A photo with its colours, upright, RGB or L. One of 16 bit a channel is reduced to `short_side` pixels.
+
+    Raises:
+        BadPhoto: as `open_photo`; or it is camera raw, of which only luma is read.
+    """
+    photo = open_photo(path, max_pixels, keep_source=True)
+    if photo.source is None and path.suffix.lower() in RAW:
+        raise BadPhoto("camera raw is read without its colours: develop it first")
+    return photo.source or read_rgb(path, short_side)
+
+
 def upright_size(file: Path | bytes) -> tuple[int, int]:
     """Width and height of a photo as it is seen, by the file's header.
 
@@ -121,7 +133,7 @@ def upright_size(file: Path | bytes) -> tuple[int, int]:
         BadPhoto: not a photo.
     """
     with _opened(io.BytesIO(file) if isinstance(file, bytes) else file, sys.maxsize) as image:
-        return image.size[::-1] if _orientation(image, []) in (5, 6, 7, 8) else image.size
+        return image.size[::-1] if _orientation(image, []) in SIDEWAYS else image.size
 
 
 def count_pixels(path: Path) -> int:
@@ -229,6 +241,8 @@ def _read_picture(image: Image.Image, path: Path, number: int, max_pixels: int, 
         photo = photo_from_image(image)
         photo.source = photo.source if keep_source else None
     photo.metadata = read_metadata(image, photo.notes)
+    if "dpi" in photo.metadata and _orientation(image, []) in SIDEWAYS:
+        photo.metadata["dpi"] = photo.metadata["dpi"][::-1]
     if image.format != "TIFF" and _has_more(image):
         photo.notes.append("only the first of the pictures in the file")
     return photo
@@ -313,9 +327,18 @@ def photo_from_image(image: Image.Image) -> Photo:
     return Photo(luma, alpha, notes=notes, source=image)
 
 
+SIDEWAYS = (5, 6, 7, 8)  # orientations with width and height exchanged
+Turn = Image.Transpose
+UPRIGHT = {  # what makes a picture of each orientation upright
+    **{2: Turn.FLIP_LEFT_RIGHT, 3: Turn.ROTATE_180, 4: Turn.FLIP_TOP_BOTTOM, 5: Turn.TRANSPOSE},
+    **{6: Turn.ROTATE_270, 7: Turn.TRANSVERSE, 8: Turn.ROTATE_90},
+}
+
+
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     "The image, or a rotated copy if its EXIF data asks for that."
-    return image if _orientation(image, notes) == 1 else ImageOps.exif_transpose(image)
+    orientation = _orientation(image, notes)
+    return image if orientation == 1 else image.transpose(UPRIGHT[orientation])
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:

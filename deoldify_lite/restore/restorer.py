@@ -122,7 +122,7 @@ class Restorer:
         started = time.monotonic()
         job = single_job(Path(source), Path(target))
         try:
-            given = read_mask(mask) if mask else self.engine.mask
+            given = read_mask(mask, max_pixels) if mask else self.engine.mask
             if has_pages(job):
                 restore = partial(self.colorize_photo, strength=strength, mask=given)
                 return colorize_pages(job, restore, max_pixels, max_pages=None if given is None else 1)
@@ -165,14 +165,14 @@ def valid_strength(strength: float) -> float:
     return strength
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The mask in a file (H, W), uint8: 255 where its pixels are light.
 
     Raises:
-        BadPhoto: not an image, or damaged.
+        BadPhoto: not an image, damaged, or too large.
     """
     try:
-        return mask_pixels(open_photo(Path(path)))
+        return mask_pixels(open_photo(Path(path), max_pixels))
     except BadPhoto as error:
         raise BadPhoto(f"the mask {path}: {error}") from error
 

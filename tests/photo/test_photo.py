@@ -742,6 +742,42 @@ def test_a_damaged_profile_is_ignored_with_a_note(tmp_path, profile):
     assert any("profile" in note for note in photo.notes)
 
 
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tif", ".webp"])
+def test_texts_of_exif_keep_their_letters(tmp_path, extension):
+    """UTF-8, as most programs write it, though EXIF once meant ASCII."""
+    caption = "Großmutter, Зоя, 1931".encode()
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = caption
+    exif[ExifTags.Base.Artist] = "Käthe".encode()
+    (tmp_path / "a.jpg").write_bytes(encoded(Image.fromarray(noise(8, 8)), "JPEG", exif=exif.tobytes()))
+    photo = open_photo(tmp_path / "a.jpg")
+    save_photo(no_color(photo), photo, tmp_path / f"b{extension}")
+    again = open_photo(tmp_path / f"b{extension}")
+    save_photo(no_color(again), again, tmp_path / "c.jpg")
+    for name in (f"b{extension}", "c.jpg"):
+        with Image.open(tmp_path / name) as result:
+            found = result.getexif()
+        assert found[ExifTags.Base.ImageDescription].encode("latin-1") == caption, name
+        assert found[ExifTags.Base.Artist].encode("latin-1").decode() == "Käthe", name
+
+
+def test_a_turned_photo_with_exif_that_cannot_be_written_again(tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, "Agfa"
+    (tmp_path / "a.jpg").write_bytes(encoded(Image.fromarray(noise(6, 9)), "JPEG", exif=exif.tobytes()))
+    monkeypatch.setattr(Image.Exif, "tobytes", lambda *_: struct.pack("2L", -1, 0))  # as for a signed -1/0
+    photo = open_photo(tmp_path / "a.jpg")
+    assert photo.size == (6, 9) and photo.notes == ["its EXIF data is damaged and was dropped"]
+
+
+def test_the_resolution_is_turned_with_the_photo(tmp_path):
+    """A fax has twice as many pixels an inch in one direction."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 8
+    (tmp_path / "a.jpg").write_bytes(encoded(Image.fromarray(noise(6, 9)), "JPEG", exif=exif.tobytes(), dpi=(204, 98)))
+    assert open_photo(tmp_path / "a.jpg").metadata["dpi"] == (98, 204)
+
+
 def test_exaggerated_colors_keep_their_hue_in_8_bit_as_in_16():
     luma, chroma = noise(20, 20), np.array([-0.1, 0.3], np.float32)[:, None, None] * np.ones((1, 4, 4), np.float32)
     deep = Photo(luma.astype(np.uint16) * 257).merge(3 * chroma) / 257

@@ -417,6 +417,29 @@ def test_recognized_text_stays_and_printed_text_becomes_picture_with_a_note(scan
     assert found == ("Oma am See" if invisible else "")
 
 
+def test_recognized_text_in_a_form_stays_as_well(scan, tmp_path):
+    """As OCRmyPDF writes it."""
+    import pypdfium2 as pdfium
+
+    layer = tmp_path / "layer.pdf"
+    with pdfium.PdfDocument.new() as document:
+        document.new_page(200, 100).close()
+        document.save(layer)
+    with_text(layer, "Oma am See", True)
+    with pdfium.PdfDocument(scan) as document, pdfium.PdfDocument(layer) as text:
+        form = text.page_as_xobject(0, document)
+        page = document[0]
+        page.insert_obj(form.as_pageobject())
+        page.gen_content()
+        form.close()
+        page.close()
+        document.save(tmp_path / "with form.pdf")
+    assert not any("text" in note for note in open_photo(tmp_path / "with form.pdf").notes)
+    gray_pages(tmp_path / "with form.pdf", tmp_path / "out.pdf")
+    with pdfium.PdfDocument(tmp_path / "out.pdf") as document:
+        assert document[0].get_textpage().get_text_range() == "Oma am See"
+
+
 def test_a_page_that_is_left_out_stays_as_it_was(scan, tmp_path):
     gray_pages(scan, tmp_path / "out.pdf", keep=lambda number: number == 1)
     old, new = stored_pages(scan)[0], stored_pages(tmp_path / "out.pdf")[0]

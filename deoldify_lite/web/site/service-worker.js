@@ -18,7 +18,9 @@ addEventListener("activate", (event) => event.waitUntil(activate()));
 addEventListener("message", () => skipWaiting()); // from a page that has loaded: offline.js
 addEventListener("fetch", (event) => {
   const { cache, method, url } = event.request;
-  if (method === "GET" && url.startsWith(registration.scope)) event.respondWith(answer(url, cache));
+  if (method !== "GET" || !url.startsWith(registration.scope)) return;
+  const file = url.split(/[?#]/)[0].slice(registration.scope.length) || "index.html";
+  if (BUILD.shell.includes(file) || BUILD.large.includes(file)) event.respondWith(answer(file, cache)); // no other site's
 });
 
 async function install() {
@@ -37,8 +39,7 @@ async function activate() {
   await clients.claim();
 }
 
-async function answer(url, cache) {
-  const file = url.split(/[?#]/)[0].slice(registration.scope.length) || "index.html";
+async function answer(file, cache) {
   const address = new URL(file, registration.scope).href;
   const kept = await caches.match(address, { cacheName: BUILD.large.includes(file) ? LARGE : SHELL });
   if (kept && cache !== "reload") return withHeaders(kept);

@@ -45,8 +45,8 @@ export async function zip(entries) {
 function unique(name, taken) {
   const [, stem, extension] = name.match(/^(.*?)(\.[^.]*)?$/s);
   let free = name;
-  for (let number = 2; taken.has(free); number++) free = `${stem} (${number})${extension ?? ""}`;
-  taken.add(free);
+  for (let number = 2; taken.has(free.toLowerCase()); number++) free = `${stem} (${number})${extension ?? ""}`;
+  taken.add(free.toLowerCase()); // Windows and macOS take a.jpg and A.JPG for one file
   return free;
 }
 
