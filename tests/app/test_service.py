@@ -96,6 +96,24 @@ def test_models_have_names_without_folders(service, weights, tmp_path):
         Service([str(tmp_path / "none.safetensors")], tmp_path, 1000)
 
 
+def test_what_a_visitor_chose_stays_while_more_photos_are_done(service, photos, tmp_path, monkeypatch):
+    """A rating is for the photo that is shown, and an archive that cannot be made costs no result."""
+    import gradio as gr
+
+    from deoldify_lite.app.photo_tab import _Handlers
+
+    def full(_results):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(service, "make_archive", full)
+    files = [str(path) for path in sorted(photos.iterdir()) if path.suffix == ".png"][:1] * 3
+    handlers = _Handlers(service, tmp_path, [], max_photos=9)
+    steps = list(handlers.colorize_photos(files, 1.0, 1, service.models[0], False, lambda *_, **__: None))
+    assert len(steps) == len(steps[-1][0]) == 3
+    assert [step[1] for step in steps] == [0, gr.skip(), gr.skip()]
+    assert "please download the photos one by one" in steps[-1][6].value
+
+
 def test_two_models_of_one_name_are_refused(weights, tmp_path):
     """Every training's result is `generator.safetensors`, and a visitor could not tell them apart."""
     (tmp_path / "other").mkdir()
