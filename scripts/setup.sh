@@ -12,7 +12,8 @@ stamp=.venv/installed$extras
 if [ ! -e "$stamp" ] || [ setup.py -nt "$stamp" ]; then
     echo "Installing into .venv; this takes some minutes, once ..." >&2
     pip=".venv/bin/python -m pip --quiet --disable-pip-version-check"
-    $pip --version >/dev/null 2>&1 || "$python" -m venv .venv # also where one was left without pip, for want of python3-venv
+    # Also where one was left half made, for want of python3-venv. Without pyvenv.cfg its Python would be the system's.
+    { [ -e .venv/pyvenv.cfg ] && $pip --version; } >/dev/null 2>&1 || "$python" -m venv .venv
     # uv downloads and unpacks in parallel: half a minute instead of two. Where it cannot be had, or finds nothing since
     # it does not read pip's configuration, pip does the same; without byte code, which the first import writes: most of
     # what the packages bring is never imported.
