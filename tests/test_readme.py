@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from deoldify_lite.cli import program
 from deoldify_lite.modeling.generator import build_generator
 from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.samples import sample_photos
@@ -47,18 +49,26 @@ def reason_against(command: str) -> str | None:
     return next((why for part, why in NOT_HERE.items() if part in command), None)
 
 
-def as_here(command: str) -> tuple[list[str], list[str]]:
-    "A program and its arguments: with this Python, and this checkout's command line or script."
+def split(command: str) -> tuple[str, list[str]]:
+    "A command of the command line, or the path of a script; and its arguments."
     words = shlex.split(command)
     if words[0] == "deoldify-lite":
-        return [sys.executable, "-c", "from deoldify_lite.cli import main; main()", words[1]], words[2:]
+        return words[1], words[2:]
     script = next(i for i, word in enumerate(words) if word.endswith(".py"))
-    return [sys.executable, str(ROOT / words[script])], words[script + 1 :]
+    return words[script], words[script + 1 :]
 
 
-def run(words: list[str], folder: Path) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200", "TERM": "dumb"}
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+def run(name: str, arguments: list[str], folder: Path, monkeypatch) -> tuple[int, str]:
+    "Exit code and output. Commands run in this process, which has imported torch."
+    environment = {"COLUMNS": "200", "TERM": "dumb"}
+    if name.endswith(".py"):
+        words = [sys.executable, str(ROOT / name), *arguments]
+        environment |= {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+        return done.returncode, done.stdout + done.stderr
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(program, [name, *arguments], env=environment)
+    return result.exit_code, result.output
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +92,9 @@ def place(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("command", [c for c in commands() if not reason_against(c)])
 @pytest.mark.slow
-def test_command_runs(command, place):
-    program, arguments = as_here(command)
-    done = run([*program, *arguments], place)
-    assert done.returncode == 0, done.stderr
+def test_command_runs(command, place, monkeypatch):
+    code, output = run(*split(command), place, monkeypatch)
+    assert code == 0, output
 
 
 OTHERS = [c for c in commands() if reason_against(c) and (c.startswith("deoldify-lite") or ".py" in c)]
@@ -93,14 +102,14 @@ OTHERS = [c for c in commands() if reason_against(c) and (c.startswith("deoldify
 
 @pytest.mark.parametrize("command", OTHERS)
 @pytest.mark.slow
-def test_options_of_commands_that_do_not_run_here_exist(command, place):
-    program, arguments = as_here(command)
-    known = run([*program, "--help"], place)
-    assert known.returncode == 0, known.stderr
+def test_options_of_commands_that_do_not_run_here_exist(command, place, monkeypatch):
+    name, arguments = split(command)
+    code, known = run(name, ["--help"], place, monkeypatch)
+    assert code == 0, known
     for option in (word for word in arguments if word.startswith("-")):
-        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known.stdout), f"{command}: no {option}"
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), f"{command}: no {option}"
     for value in re.findall(r"--(?:preset|stage|config) (\S+)", command):
-        assert value in known.stdout or (ROOT / "README.md").read_text().count(f"`{value}`"), f"{command}: no {value}"
+        assert value in known or (ROOT / "README.md").read_text().count(f"`{value}`"), f"{command}: no {value}"
 
 
 def test_every_command_but_a_few_runs():

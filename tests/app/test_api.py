@@ -379,7 +379,8 @@ def test_a_port_in_use_is_told(server, weights):
     ],
 )
 def test_what_cannot_start_says_why(weights, tmp_path, monkeypatch, options, sentence):
-    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)  # what a server does to its process
+    monkeypatch.setattr("deoldify_lite.device.tune_allocator", lambda **_: None)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     result = CliRunner().invoke(program, ["app", "--weights", str(weights), *options])
     assert result.exit_code == 3 and not result.stdout
