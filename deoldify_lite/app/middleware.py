@@ -16,18 +16,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-OUTSIDE = "/photos"
-UPLOAD, FILE = "/gradio_api/upload", "/gradio_api/file="
+OUTSIDE, API = "/photos", "/gradio_api/"
+UPLOAD, FILE = f"{API}upload", f"{API}file="
 # The paths that the page and the API need. Gradio has more: an editor, a video converter, one that fetches any address.
-API = "/gradio_api/"
-GETS = tuple(
-    API + path
-    for path in (
-        *("file=", "call/", "queue/data", "heartbeat/", "upload_progress", "info", "openapi.json"),
-        *("app_id", "startup-events", "theme.css"),
-    )
-)
-POSTS = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/cancel", "/gradio_api/reset")
+NEEDED = "call/ queue/data heartbeat/ upload_progress info openapi.json app_id startup-events theme.css"
+GETS = (FILE, *(API + path for path in NEEDED.split()))
+POSTS = (UPLOAD, *(API + path for path in ("queue/join", "call/", "cancel", "reset")))
 TEXT = ("application/json", "text/html", "text/event-stream")
 MAX_JSON = 1 << 20  # bytes
 MIN_FREE = 1 << 30  # bytes that must stay free on the disk

@@ -169,13 +169,13 @@ class _Handlers:
             except Refused as refusal:
                 failed.append((path.name, str(refusal)))
             if number + 1 < len(paths):
-                yield _outputs(done, failed, is_first=len(done) < 2)
+                yield _outputs(done, failed)
         try:
             archive = self.service.make_archive(done) if len(done) > 1 else None
         except OSError as error:  # the disk is full, or the first results have been deleted already
             logging.getLogger(__name__).error("no archive could be made", exc_info=error)
             failed.append(("colorized.zip", "it could not be made; please download the photos one by one"))
-        yield _outputs(done, failed, archive, is_first=len(done) < 2)
+        yield _outputs(done, failed, archive)
 
     def colorize_sample(
         self,
@@ -218,15 +218,18 @@ def _message_only(sentence: str) -> tuple:
     return *[gr.skip()] * 6, gr.HTML(as_list([("failed", sentence)]), visible=True), gr.skip(), gr.skip()
 
 
-def _outputs(
-    done: list[Colorized], failed: list[tuple[str, str]], archive: Path | None = None, *, is_first: bool = True
-) -> tuple:
+def _outputs(done: list[Colorized], failed: list[tuple[str, str]], archive: Path | None = None) -> tuple:
     "All outputs after some photos; the first result is shown, and later ones leave what the visitor chose meanwhile."
     message = _message(done, failed)
-    nothing = gr.skip(), gr.DownloadButton(visible=False), gr.Button(visible=False), gr.Accordion(visible=False)
+    if not done:
+        shown = 0, gr.skip(), gr.DownloadButton(visible=False), gr.Button(visible=False), gr.Accordion(visible=False)
+    elif len(done) == 1:
+        shown = 0, *_result_outputs(done[0], len(done))
+    else:
+        shown = [gr.skip()] * 5
     return (
         done,
-        *((0, *(_result_outputs(done[0], len(done)) if done else nothing)) if is_first else [gr.skip()] * 5),
+        *shown,
         gr.HTML(message, visible=bool(message)),
         gr.DownloadButton(value=archive and str(archive), visible=archive is not None),
         gr.Gallery([(str(item.after), item.result.name) for item in done], visible=len(done) > 1, selected_index=None),

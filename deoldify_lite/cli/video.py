@@ -116,9 +116,9 @@ def _colorize(jobs: list, colorizer: Any, options: Any, overwrite: bool, lines: 
                 known = isinstance(error, DeoldifyError)
                 message = str(error) if known else f"{type(error).__name__}: {error}"
                 report_line(lines, VideoResult(str(job.input), str(job.output), "failed", message))
-                if len(jobs) == 1 and known:
-                    raise type(error)(f"{job.input}: {error}") from error
                 if len(jobs) == 1:
+                    if known:
+                        raise type(error)(f"{job.input}: {error}") from error
                     raise
                 tell(message)
                 counts["failed"] += 1

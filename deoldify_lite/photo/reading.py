@@ -266,6 +266,10 @@ def _holds_luma(image: Image.Image) -> bool:
     return image.mode == "L" or (image.mode == "RGB" and not as_rgb)
 
 
+BAD_PROFILE = "its colour profile is damaged or does not fit and was ignored"
+PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError, TypeError)  # of such a one
+
+
 def _is_srgb(profile: bytes) -> bool:
     "Whether a profile changes no colour by more than two levels. Its name does not tell: many are wrong."
     steps = np.linspace(0, 255, 6).astype(np.uint8)
@@ -273,7 +277,7 @@ def _is_srgb(profile: bytes) -> bool:
     try:
         source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         shown = ImageCms.profileToProfile(Image.fromarray(colors), source, srgb)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+    except PROFILE_ERRORS:
         return False
     return np.abs(np.asarray(shown, int) - colors).max() <= 2
 
@@ -328,11 +332,9 @@ def photo_from_image(image: Image.Image) -> Photo:
 
 
 SIDEWAYS = (5, 6, 7, 8)  # orientations with width and height exchanged
-Turn = Image.Transpose
-UPRIGHT = {  # what makes a picture of each orientation upright
-    **{2: Turn.FLIP_LEFT_RIGHT, 3: Turn.ROTATE_180, 4: Turn.FLIP_TOP_BOTTOM, 5: Turn.TRANSPOSE},
-    **{6: Turn.ROTATE_270, 7: Turn.TRANSVERSE, 8: Turn.ROTATE_90},
-}
+# What makes a picture of each orientation from 2 on upright.
+TURNS = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
+UPRIGHT = {orientation: Image.Transpose[name] for orientation, name in enumerate(TURNS, 2)}
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -351,9 +353,6 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
     except Exception:  # EXIF of cameras and phones is often damaged, in many ways
         notes.append(DAMAGED)
         return 1
-
-
-BAD_PROFILE = "its colour profile is damaged or does not fit and was ignored"
 
 
 def _to_srgb_strictly(image: Image.Image, profile: bytes) -> Image.Image:
@@ -385,7 +384,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     if profile and not (image.mode in ("L", "RGB") and _is_srgb(profile)):
         try:
             return _to_srgb_strictly(image, profile)
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        except PROFILE_ERRORS:
             notes.append(BAD_PROFILE)
     if image.mode in ("L", "RGB"):
         return image
@@ -418,7 +417,7 @@ def _tones_in_srgb(luma: np.ndarray, image: Image.Image, notes: list[str]) -> np
     levels = np.arange(256)
     try:
         shown = _gray_curve(profile).astype(float)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+    except PROFILE_ERRORS:
         notes.append(BAD_PROFILE)
         return luma
     if np.abs(shown - levels).max() <= 2:

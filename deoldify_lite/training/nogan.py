@@ -53,8 +53,7 @@ def run_nogan(run: Run, stage: str = "all") -> Path:
     stages = _check_all(run, stage)
     with run.lock():
         for each in stages:
-            if not each.is_done:
-                each.resume()  # a checkpoint of other settings is refused while their file still has them
+            each.resume()  # a checkpoint of other settings is refused while their file still has them
         run.keep()
         keep_init_weights(run.folder, run.schedule.networks)
         try:
@@ -105,8 +104,10 @@ def _check_all(run: Run, stage: str) -> list[Stage]:
     stages = [run.encoder_stage(i) for i in range(len(run.schedule.encoder_stages))]
     stages += [run.generator_stage(i) for i in range(len(run.schedule.generator_stages))]
     for cycle in range(1, run.schedule.cycles + 1):
-        stages += [run.gan_stage(cycle), *([run.generate_stage(cycle)] if run.schedule.critics(cycle) else [])]
-        stages += [run.critic_stage(cycle, spec.name) for spec in run.schedule.critics(cycle)]
+        critics = [run.critic_stage(cycle, spec.name) for spec in run.schedule.critics(cycle)]
+        stages += [*critics, run.gan_stage(cycle)]
+        if critics:
+            stages.append(run.generate_stage(cycle))
     if schedule.hint_stages and (not schedule.generator_stages or result(run).is_file()):
         generator = generator_for_hints(run)
         stages += [run.hint_stage(i, generator) for i in range(len(schedule.hint_stages))]
