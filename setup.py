@@ -18,7 +18,7 @@ extras = {
     "video": ["av>=17", "scenedetect-headless>=0.7", "opencv-python-headless<5"],
     "heic": ["pillow-heif"],
     "jxl": ["pillow-jxl-plugin"],
-    "pdf": ["pypdfium2>=5"],
+    "pdf": ["pypdfium2>=5.15"],
     "raw": ["rawpy"],
     "notebooks": ["jupyterlab", "ipywidgets", "nbclient", "ipykernel", "tensorboard"],
     "distributed": ["accelerate"],

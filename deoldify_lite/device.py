@@ -111,7 +111,7 @@ def tune_allocator(server: bool = False) -> None:
 
 
 def cores() -> int:
-    "How many this process may use, which in a container are fewer than the machine has."
+    "How many this process may use, which may be fewer than the machine has."
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

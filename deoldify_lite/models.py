@@ -95,7 +95,7 @@ RESTORERS = {
             file="restore.safetensors",
             sha256="a6874bf4785963a4c73e611db9e6eced74eaaa3c0909981b892766b56d60e105",
             render_factor=0,
-            trained_on="46,000 photos of public research sets with made damage, crops of 128 pixels",
+            trained_on="46,000 photos of public research sets with synthetic damage, crops of 128 pixels",
             licence="MIT",
             card="docs/model_card_restore.md",
         ),

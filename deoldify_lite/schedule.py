@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
@@ -71,6 +72,7 @@ class Degradation:
 
     probability: float = 0.0  # of each photo to be degraded at all; the others are converted cleanly
     film: float = 0.15  # how far each luma weight may move: film is not equally sensitive to all colours
+    early_film: float = 0.0  # how far towards early film: .5 is blind to red (orthochromatic), 1 to green as well
     gamma: float = 0.3  # exponent up to this far from 1, in log
     contrast: float = 0.3
     fade: float = 0.2  # blacks lifted and whites lowered by up to this
@@ -267,7 +269,7 @@ class Schedule:
         return schedule
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(_plain(asdict(self)), sort_keys=False)
+        return yaml.safe_dump(json.loads(json.dumps(asdict(self))), sort_keys=False)  # YAML knows no tuples
 
     @classmethod
     def from_yaml(cls, text: str) -> "Schedule":
@@ -277,13 +279,6 @@ class Schedule:
             ValueError: not YAML, or with fields missing, unknown or of the wrong type.
         """
         return _build(cls, _from_yaml(text, "the schedule"), "schedule")
-
-
-def _plain(value: Any) -> Any:
-    "Tuples as lists, which YAML knows."
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _from_yaml(text: str, where: str) -> Any:

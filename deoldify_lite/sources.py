@@ -21,7 +21,7 @@ HELD_OUT = ("valid", "val", "test")
 
 def is_held_out(path: Path) -> bool:
     "Whether a folder or archive says by its name that it is for testing: `photos-valid.tar`, `val/`, `test2014/`."
-    words = "".join(c if c.isalpha() else " " for c in path.name.removesuffix(path.suffix).lower()).split()
+    words = "".join(c if c.isalpha() else " " for c in path.name.lower()).split()
     return any(word in (*HELD_OUT, "validation", "testing") for word in words)
 
 

@@ -81,6 +81,10 @@ def test_it_trains_scores_and_writes_the_table_and_does_nothing_twice(tmp_path, 
     assert dull < 4 and equal == pytest.approx(5, abs=0.5)
     assert row(tmp_path, "mean of results")[0] == mean[0], "the runs' results, where no stage is named"
     assert "the end is left out: there is no run in" in caplog.text and set(row(tmp_path, "the end")) == {"-"}
+    page = (tmp_path / "page.md").read_text()
+    elsewhere = run(*plan, "--runs", tmp_path / "other")
+    assert elsewhere.exit_code == 2 and "has figures of 'smooth L1', which were not measured here" in elsewhere.stderr
+    assert (tmp_path / "page.md").read_text() == page, "no figure is lost"
 
 
 def row(folder: Path, name: str) -> list[str]:

@@ -90,8 +90,11 @@ def main(
     if photos:
         for name in only or every:
             train_and_score(every[name], photos, references, device)
+    text = page.read_text(encoding="utf-8")
+    if lost := [e.name for e in rows if not e.scores and e.name in measured(text)]:
+        raise UsageError(f"{page} has figures of {lost[0]!r}, which were not measured here: name a copy with --page")
     tables = "\n\n".join(table(question, base) for question in questions)
-    write_atomically(page, write_between_markers(page.read_text(encoding="utf-8"), tables, "tools/experiments.py"))
+    write_atomically(page, write_between_markers(text, tables, "tools/experiments.py"))
     typer.echo(page)
 
 
@@ -234,6 +237,12 @@ def table(question: Question, base: Experiment) -> str:
 def beyond(experiment: Experiment, base: Experiment) -> list[str]:
     "Its settings but for those of the base."
     return [setting for setting in experiment.settings if experiment.of or setting not in base.settings]
+
+
+def measured(page: str) -> set[str]:
+    "Names of the rows that a page has figures of."
+    rows = [[cell.strip() for cell in line.split("|")] for line in page.splitlines() if line.count("|") > 3]
+    return {row[1] for row in rows if row[2][:1].isdigit()}
 
 
 def metrics_table(experiments: list[Experiment]) -> str:

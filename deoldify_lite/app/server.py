@@ -60,7 +60,9 @@ def serve(
 
     configure_decoders()
     tune_allocator(server=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # from Docker and systemd; the folder is removed
+    for name in ("SIGTERM", "SIGHUP"):  # from Docker and systemd, and when a terminal closes; the folder is removed
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as with nohup
+            signal.signal(getattr(signal, name), lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="deoldify-lite-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
         cache = folder / "cache"

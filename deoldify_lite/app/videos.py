@@ -41,9 +41,9 @@ class Limits:
         """
         if seconds and seconds > 60 * self.minutes + 1:
             raise Refused(f"too long: it takes {clock(seconds)}, and this page takes {self.minutes:g} minutes")
-        most = round(60 * self.minutes * MOST_FRAMES_A_SECOND)
+        most = 60 * self.minutes * MOST_FRAMES_A_SECOND
         if frames > most:
-            raise Refused(f"too long: it has more than {most:,} frames, which this page takes")
+            raise Refused(f"too long: it has more than {most:,.0f} frames, which this page takes")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import DeoldifyError, Unavailable, UsageError
 from ..limits import MAX_PIXELS
+from ..models import MODELS
 from ..video.errors import INSTALL
 from .colorize import find_work, report_results
 from .common import (
@@ -75,7 +76,7 @@ def ray(
     # Absolute, since other processes and machines are elsewhere.
     jobs, report_lines = find_work(source.absolute(), target.absolute(), recursive, report, kind=kind)
     load_generator(weights)  # whose errors are told once, here, and not by every actor
-    if Path(weights).exists():
+    if weights not in MODELS:
         weights = str(Path(weights).absolute())
     start_ray(address)
     options = {"overwrite": overwrite, "strength": strength, "max_pixels": max_pixels, "variants": variants}

@@ -160,7 +160,6 @@ class Colorizer:
 
         Raises:
             BadPhoto: as `colorize`.
-            BadWeights: the branch for hints beside the weights does not fit them.
             UsageError: this colorizer works as DeOldify does, without hints.
         """
         self.check_hints_possible()

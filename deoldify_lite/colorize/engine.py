@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from .. import color
 from ..device import autocast, pick_device, pick_precision, tune_allocator
+from ..errors import UsageError
 from ..modeling.fold import fold
-from ..modeling.generator import Lite
+from ..modeling.generator import STRIDE, Lite
 from ..modeling.hint_branch import HintBranch, Seen, hinted_chroma, see
 from ..modeling.layers import attend_by_rows
 from ..modeling.weights import default_render_factor, load_generator, load_hint_branch
@@ -25,7 +26,6 @@ from .hints import pixel_at
 if TYPE_CHECKING:
     from ..restore.restorer import Restorer
 
-STRIDE = 32  # the network pads sides that are no multiple of this
 HINT_SIDE = 2  # pixels of the network's input that a hint for the branch covers: one of its places
 SEEN = 3 / 4  # of a photo's side: what the network sees by default, between the weights' own factor and `LARGEST` of it
 LARGEST = 4 / 3
@@ -141,7 +141,13 @@ class Engine:
 
     @torch.inference_mode()
     def encode(self, luma: np.ndarray) -> list[np.ndarray]:
-        "What the encoder makes of a luma (H, W) in [0, 1]: feature maps (C, h, w), finest first."
+        """What the encoder makes of a luma (H, W) in [0, 1]: feature maps (C, h, w), finest first.
+
+        Raises:
+            UsageError: the network has no encoder, as those of the baselines.
+        """
+        if not hasattr(self.generator, "encoder"):
+            raise UsageError(f"the network of {self.weights} has no encoder, which finds what a reference photo shows")
         features = self.generator.encoder(self._input(torch.from_numpy(luma)[None, None]))
         return [each[0].float().cpu().numpy() for each in features]
 
@@ -174,13 +180,17 @@ class Engine:
 
     @torch.inference_mode()
     def predict_rgb(self, luma: Tensor) -> Tensor:
-        "Luma (N, 1, H, W) in [0, 1] to RGB (N, 3, H, W), float32 in [0, 1], the network's own luma included."
-        return color.denormalize(self.generator(self._input(luma)).float()).clamp(0, 1)
+        """Luma (N, 1, H, W) in [0, 1] to RGB (N, 3, H, W), float32 in [0, 1], the network's own luma included.
 
-    def _finite(self, chroma: Tensor) -> Tensor:
-        if not torch.isfinite(chroma).all():
+        Raises:
+            BadPhoto: the network's output is not finite.
+        """
+        return color.denormalize(self._finite(self.generator(self._input(luma)).float())).clamp(0, 1)
+
+    def _finite(self, output: Tensor) -> Tensor:
+        if not torch.isfinite(output).all():
             raise BadPhoto(f"the network's output is not finite in {self.precision}; try --precision float32")
-        return chroma
+        return output
 
     def _input(self, luma: Tensor) -> Tensor:
         x = color.normalize(luma.to(self.device).expand(-1, 3, -1, -1))

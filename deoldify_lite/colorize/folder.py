@@ -30,6 +30,7 @@ class Kind:
     output_name: Callable[[str], str]
 
 
+MASK_SUFFIX = ".mask.png"  # added to the name of a restored photo for that of its mask
 PHOTOS = Kind("photos", PHOTO_SUFFIXES, WRITABLE.keys(), output_name)
 
 
@@ -113,6 +114,7 @@ def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind, may
     jobs = [
         Job(source / inside, target / inside.parent / kind.output_name(inside.name))
         for inside in walk(source, kind.extensions, recursive=recursive, follow_links=True, avoid=target)
+        if not _is_mask(source / inside)
     ]
     if not jobs and not may_be_empty:
         hint = "" if recursive else " (-r looks into subfolders, too)"
@@ -126,6 +128,11 @@ def _find_in_folder(source: Path, target: Path, recursive: bool, kind: Kind, may
     return jobs
 
 
+def _is_mask(photo: Path) -> bool:
+    "Whether it is what `restore --save-mask` leaves beside a photo."
+    return photo.name.endswith(MASK_SUFFIX) and photo.with_name(photo.name.removesuffix(MASK_SUFFIX)).is_file()
+
+
 def single_job(source: Path, target: Path, kind: Kind = PHOTOS) -> Job:
     """The job for one photo; `target` is a folder if it exists as one or has no extension, else a file.
 
@@ -136,7 +143,7 @@ def single_job(source: Path, target: Path, kind: Kind = PHOTOS) -> Job:
     output = target / kind.output_name(source.name) if into_folder else target
     if output.suffix.lower() not in kind.writable:
         raise BadRequest(f"{output}: cannot write this format; use one of {' '.join(sorted(kind.writable))}")
-    if output.exists() and output.samefile(source):
+    if output.exists() and source.exists() and output.samefile(source):
         raise BadRequest(f"{output} is the original; name another file for the result")
     return Job(source, output)
 

@@ -156,42 +156,45 @@ def parse_hints(text: str | bytes, size: tuple[int, int]) -> tuple[list[Hint], l
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadHints("not JSON") from error
-    scale, notes = (1.0, 1.0), []
+    meant_for, notes = size, []
     if isinstance(content, dict):
-        scale, notes = _scale(content, size)
+        meant_for, notes = _meant_for(content, size)
         content = content.get("hints")
     if not isinstance(content, list):
         raise BadHints('not a file of hints, which is {"version": 1, "width": ..., "height": ..., "hints": [...]}')
     try:
-        hints = [_scaled(entry, scale) for entry in content[: MOST + 1]]
+        hints = [_scaled(entry, meant_for, size) for entry in content[: MOST + 1]]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadHints('a hint is not of the form {"x": 320, "y": 100, "color": "#a01818"}') from error
     checked, more = check_hints(hints, size)
     return checked, notes + more
 
 
-def _scale(content: dict, size: tuple[int, int]) -> tuple[tuple[float, float], list[str]]:
-    "By how much the places in a file are to be multiplied, and a note if that is not 1."
+def _meant_for(content: dict, size: tuple[int, int]) -> tuple[tuple[int, int], list[str]]:
+    "Width and height that the places in a file are for, and a note if a photo of `size` has others."
     version = content.get("version", VERSION)
     if version != VERSION:
         raise BadHints(f"version {str(version)[:20]} of the file is not known here, only {VERSION}")
     if "width" not in content and "height" not in content:
-        return (1.0, 1.0), []
+        return size, []
     width, height = content.get("width"), content.get("height")
     if not all(type(side) is int and 0 < side < 2**31 for side in (width, height)):
         raise BadHints("width and height are not those of a photo")
     if (width, height) == size:
-        return (1.0, 1.0), []
+        return size, []
     across, down = size[0] / width, size[1] / height
     # One pixel of the smaller copy is what rounding may have cost.
     if abs(across / down - 1) > SAME_SHAPE + 1 / min(width, height, *size):
         raise BadHints(f"for a photo of {width} x {height} pixels, and this one has {size[0]} x {size[1]}")
-    return (across, down), [f"its hints are for {width} x {height} pixels and were scaled"]
+    return (width, height), [f"its hints are for {width} x {height} pixels and were scaled"]
 
 
-def _scaled(entry: Any, scale: tuple[float, float]) -> tuple[float, float, Any]:
+def _scaled(entry: Any, meant_for: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, Any]:
     x, y, color = (entry["x"], entry["y"], entry["color"]) if isinstance(entry, dict) else entry
-    return float(x) * scale[0], float(y) * scale[1], color
+    x, y = float(x), float(y)
+    if meant_for != size:  # multiplied first, so that a hint on the border stays there
+        x, y = x * size[0] / meant_for[0], y * size[1] / meant_for[1]
+    return x, y, color
 
 
 def format_hints(hints: Iterable[Hint], size: tuple[int, int]) -> str:
@@ -204,10 +207,13 @@ def write_hints(file: Path, hints: Hints, size: tuple[int, int]) -> None:
     """Write hints for a photo of `size` (width, height) to a JSON file, atomically.
 
     Raises:
-        BadHints: as `check_hints`.
+        BadHints: as `check_hints`; or there are more than count.
         OSError: the file cannot be written.
     """
-    write_atomically(Path(file), format_hints(check_hints(hints, size)[0], size))
+    checked, notes = check_hints(hints, size)
+    if notes:
+        raise BadHints("; ".join(notes))
+    write_atomically(Path(file), format_hints(checked, size))
 
 
 def hints_beside(photo: Path) -> Path | None:

@@ -25,7 +25,7 @@ from .spreading import resized
 if TYPE_CHECKING:
     from .prepared import PreparedPhoto
 
-LEVELS = (2, 3, 4)  # of the encoder's feature maps: an eighth, a sixteenth and a thirty-second of the picture's side
+LEVELS = 3  # of the encoder's last feature maps: an eighth, a sixteenth and a thirty-second of the picture's side
 SOFTNESS = 0.03  # difference of cosine similarity by which a place of the reference counts less
 LEAST_ALIKE, ALIKE = 0.2, 0.5  # cosine similarity from which a colour counts, and from which it counts in full
 BLOCK = 2  # one hint for so many places in both directions, or more, so that all hints are used
@@ -43,7 +43,7 @@ class BadReference(UsageError):
 class Reference:
     """A photo to take colours from.
 
-    features: (C, h, w), what the encoder sees at each place of a grid, of length 1.
+    features: (C, h, w), what the encoder sees at each place of a grid, of unit L2 norm.
     luma: (h, w) in [0, 1]. chroma: (2, h, w) in [-0.5, 0.5].
     """
 
@@ -88,10 +88,9 @@ def _reference(engine: Engine, image: Image.Image, render_factor: int | None) ->
 
 
 def encoder_features(engine: Engine, luma: np.ndarray) -> np.ndarray:
-    "What the encoder sees in a luma (H, W) in [0, 1], (C, h, w) at an eighth of its side; each place has length 1."
-    maps = engine.encode(luma)
-    shape = maps[LEVELS[0]].shape[1:]
-    return _normalised(np.concatenate([_normalised(_centred(resized(maps[level], shape))) for level in LEVELS]))
+    "What the encoder sees in a luma (H, W) in [0, 1], (C, h, w) at an eighth of its side, of unit L2 norm."
+    maps = engine.encode(luma)[-LEVELS:]
+    return _normalised(np.concatenate([_normalised(_centred(resized(each, maps[0].shape[1:]))) for each in maps]))
 
 
 def match_hints(prepared: "PreparedPhoto", reference: Reference, hints: list[Hint]) -> list[Hint]:

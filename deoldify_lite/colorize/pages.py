@@ -9,7 +9,7 @@ from .folder import Job, Result
 
 
 def has_pages(job: Job) -> bool:
-    """Whether a job is done page by page: its result may have several pages, and the file has, or one of them is a PDF.
+    """Whether a job is done page by page: its result may have several pages, and the file has, or the result is a PDF.
 
     Raises:
         BadPhoto: the file cannot be read.

@@ -236,6 +236,8 @@ def _result_without_work(job: Job, claimed: dict[Path, Path], overwrite: bool, v
         outputs = job.outputs(variants)
         if not overwrite and all(path.is_file() for path in outputs):
             return Result(str(job.input), str(outputs[0]), "skipped")
+        if replaced := [path for path in outputs if path.exists() and path.samefile(job.input)]:
+            return _failed(job, f"{replaced[0]} is the original; name another folder for the results")
     except OSError as error:  # a name that is too long once .png is added to it
         return _failed(job, error)
     return None
@@ -259,7 +261,7 @@ def _read(
         if is_folder(job.input):
             raise BadPhoto("a folder that cannot be listed")
         if has_pages(job):
-            if not by_page or (engine.takes_hints is not None and (job.hints or hints_beside(job.input))):
+            if not by_page or (engine.takes_hints and (job.hints or hints_beside(job.input))):
                 raise BadHints("hints and variants are for files of one picture, not for pages")
             return by_page(job)
         photo = engine.restore_first(open_photo(job.input, max_pixels, keep_source=engine.needs_source))
@@ -339,8 +341,7 @@ def _write(
             engine.save_beside(prediction, job.output)
         else:
             changed = PreparedPhoto(engine, photo, prepared.model_input, *prediction)
-            hints = changed.hints_from(like, prepared.hints) if like else prepared.hints
-            for output, each in zip(job.outputs(variants), changed.variants(variants, hints)):
+            for output, each in zip(job.outputs(variants), changed.variants(variants, prepared.hints, like)):
                 if variants > 1 and output.is_file() and not overwrite:
                     photo.notes.append(f"{output} was there before and stayed")
                     continue

@@ -64,6 +64,7 @@ class PreparedPhoto:
 
         Raises:
             BadHints: as `check_hints`.
+            BadWeights: the branch for hints beside the weights does not fit them.
         """
         photo = self.photo if longest_side is None else _reduced(self.photo, longest_side)
         return as_image(self.engine.merge(photo, self.chroma(hints), strength), photo)
@@ -118,10 +119,11 @@ class PreparedPhoto:
             raise UsageError(f"the weights {self.engine.weights} have no trained branch for hints beside them")
         return trained
 
-    def variants(self, n: int = 4, hints: Hints = ()) -> list[list[Hint]]:
+    def variants(self, n: int = 4, hints: Hints = (), reference: "Reference | None" = None) -> list[list[Hint]]:
         """Hints for `n` different colourings, the likeliest first, which is that of `hints` alone.
 
-        All keep `hints`. Each is a list for `colorize`, so that one can go on from a variant with further hints.
+        All keep `hints`. With a reference (`Colorizer.reference`) the first has its colours as well, and the others
+        move some of them. Each is a list for `colorize`, so that one can go on from a variant with further hints.
 
         Raises:
             UsageError: `n` is not from 1 to 8.
@@ -129,7 +131,7 @@ class PreparedPhoto:
         """
         from .variants import propose_variants
 
-        return propose_variants(self, n, check_hints(hints, self.size)[0])
+        return propose_variants(self, n, check_hints(hints, self.size)[0], reference)
 
     def hints_from(self, reference: "Reference", hints: Hints = ()) -> list[Hint]:
         """Hints with the colours of a reference photo (`Colorizer.reference`), where it shows what this photo shows.

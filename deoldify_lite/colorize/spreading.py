@@ -8,7 +8,7 @@ Optimization"): the difference d minimises
 
 where w_ij is small between pixels of different luma. With A the matrix of this form, the solution is a weighted sum of
 columns of the inverse of A, one for each hint: its influence on every pixel. So A is factorised once a photo, and a new
-hint takes the solution of one triangular system. To this influence along the pixels we add what the network sees:
+hint takes one solution with these factors. To this influence along the pixels we add what the network sees:
 pixels whose features differ take less part, and those far away whose features agree take some. In the language of
 Gaussian processes: a sum and product of kernels, conditioned on the hints.
 """

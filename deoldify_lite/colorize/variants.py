@@ -21,6 +21,7 @@ from .hints import Hint, pixel_at
 from .spreading import resized, standardised
 
 if TYPE_CHECKING:
+    from .matching import Reference
     from .prepared import PreparedPhoto
 
 MOST_VARIANTS = 8
@@ -34,7 +35,9 @@ GAIN = 6  # a region moves by so many times its deviation
 SHIFTS = (0.06, 0.12)  # by at least, and at most, so much chroma
 
 
-def propose_variants(prepared: "PreparedPhoto", n: int, hints: list[Hint]) -> list[list[Hint]]:
+def propose_variants(
+    prepared: "PreparedPhoto", n: int, hints: list[Hint], reference: "Reference | None" = None
+) -> list[list[Hint]]:
     """As `PreparedPhoto.variants`.
 
     Raises:
@@ -42,17 +45,18 @@ def propose_variants(prepared: "PreparedPhoto", n: int, hints: list[Hint]) -> li
     """
     if not 1 <= n <= MOST_VARIANTS:
         raise UsageError(f"there can be 1 to {MOST_VARIANTS} variants, not {n}")
+    first = prepared.hints_from(reference, hints) if reference else hints
     if n == 1:
-        return [hints]
-    base = prepared.chroma(hints)
+        return [first]
+    base = prepared.chroma(first)
     hinted = [np.array([hint.x, hint.y]) / prepared.size for hint in hints]
     regions = find_regions(prepared, base, hinted)
     moving = sorted(regions, key=lambda region: region.openness, reverse=True)[:OPEN]
-    if not moving:
-        prepared.photo.notes.append("all variants are alike: every part of it has a hint")
+    if (different := 3 ** len(moving)) < n:
+        prepared.photo.notes.append(f"only {different} of {n} variants differ: nearly every part of it has a hint")
     held = [hint for region in regions if region not in moving for hint in region.hints(prepared, base)]
     return [
-        hints,
+        first,
         *(
             hints + held + [hint for region, way in zip(moving, move) for hint in region.hints(prepared, base, way)]
             for move in choose_moves(moving, n - 1)
@@ -138,7 +142,7 @@ def choose_moves(regions: Sequence[Region], n: int) -> list[tuple[int, ...]]:
 
 
 def _spread_of(members: np.ndarray) -> tuple[np.ndarray, float]:
-    "The main direction (2,) of some predictions (M, 2) for a region, towards the warmer side, and their deviation."
+    "First principal component (2,) of predictions (M, 2) for a region, towards warmer, and their standard deviation."
     _, sizes, directions = np.linalg.svd(members - members.mean(0))
     deviation = float(sizes[0]) / len(members) ** 0.5
     direction = directions[0] if deviation > 1e-6 else np.array(WARMER)

@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 from .layers import SelfAttention, add_spectral_norm
 
+SMALLEST = 64  # side of a picture that leaves it a patch
+
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1, *, dropout: float = 0.0) -> list[nn.Module]:
     conv = nn.Conv2d(inputs, outputs, size, stride, padding=1)

@@ -23,13 +23,13 @@ from ..files import atomic_path, sha256
 from ..models import MODELS, shipped
 from .backbones import SameConv
 from .fold import fold
+from .generator import STRIDE
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 # Opset 18 and the file format of its time: tried with ONNX Runtime 1.15 (May 2023) and current ones.
 OPSET, FILE_FORMAT = 18, 8
-STRIDE = 32  # sides that are multiples of this waste nothing
 
 # What is compared with torch: batch, height, width. Even and odd, upright and lying, one and several.
 CHECKED_SIZES = ((1, 64, 96), (2, 67, 101), (1, 97, 33))
@@ -316,5 +316,5 @@ def compare(path: Path, generator: nn.Module) -> dict[tuple[int, int, int], floa
             (chroma,) = session.run(["chroma"], {"luma": luma.numpy()})
             differences[batch, height, width] = float((torch.from_numpy(chroma) - network(luma)).abs().max())
     except Exception as error:  # ONNX Runtime's errors have no class in common
-        raise ExportRefused(f"{path.name}: ONNX Runtime cannot use what was exported: {error}") from error
+        raise ExportRefused(f"ONNX Runtime cannot use what was exported: {error}") from error
     return differences

@@ -21,6 +21,7 @@ from .encoders import ResNetEncoder, build_encoder
 from .layers import BLURS, PixelShuffle, UnetBlock, conv_layer, fit_size, replicate_borders
 
 PADDINGS = ("zeros", "replicate")
+STRIDE = 32  # the network pads sides that are no multiple of this
 # What a file that says nothing of them has.
 DEFAULTS = {"attention": True, "padding": "zeros", "blur": "top_left", "smooth": False, "cast": 1.0, "magenta": 1.0}
 

@@ -36,8 +36,7 @@ def _state(
         return fetch(), Path(name)
     except Exception as error:  # every library has its own way to fail without a network
         raise WeightsUnavailable(
-            f"the pretrained weights of {name} are not on this machine and could not be fetched"
-            f"; put them at {local}, or train without them"
+            f"the pretrained weights of {name} are not on this machine and could not be fetched; put them at {local}"
         ) from error
 
 
@@ -58,8 +57,8 @@ def load_pretrained_encoder(encoder: nn.Module, name: str, file: Path | None = N
         state, source = _state(name, lambda: _torchvision(name), file)
         stems = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
         numbered = {stem: str(i) for i, stem in enumerate(stems)}
-        parts = {k: k.split(".", 1) for k in state if not k.startswith("fc.")}
-        state = {f"{numbered.get(stem, stem)}.{rest}": state[k] for k, (stem, rest) in parts.items()}
+        parts = {k: k.partition(".") for k in state if not k.startswith("fc.")}
+        state = {f"{numbered.get(stem, stem)}.{rest}": state[k] for k, (stem, _, rest) in parts.items()}
         load_strictly(encoder, state, source)
         return
 

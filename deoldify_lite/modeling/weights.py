@@ -43,7 +43,7 @@ def find_weights(name_or_path: str | Path) -> Path:
     model = (MODELS | RESTORERS).get(name)
     if model is None:
         if not Path(name).is_file():
-            raise BadWeights(f"weights {name!r}: no such file, and not one of {', '.join(sorted(MODELS))}")
+            raise BadWeights(f"weights {name!r}: no such file, and not one of {', '.join(sorted(MODELS | RESTORERS))}")
         return Path(name)
     path = model.path
     if model.ships and not path.is_file():
@@ -70,7 +70,7 @@ def load_generator(name_or_path: str | Path = "lite", device: str | torch.device
     generator = load_network(name_or_path, device)
     if generator.predicts == "restoration":
         raise BadWeights(
-            f"{name_or_path}: these weights restore photos and put no colour on them: give them to Restorer"
+            f"{name_or_path}: these weights restore photos and put no colour on them: use `deoldify-lite restore`"
         )
     return generator
 
@@ -84,7 +84,7 @@ def load_restorer(name_or_path: str | Path = "restore", device: str | torch.devi
     restorer = load_network(name_or_path, device)
     if restorer.predicts != "restoration":
         raise BadWeights(
-            f"{name_or_path}: these weights colorize photos and do not restore them: give them to Colorizer"
+            f"{name_or_path}: these weights colorize photos and do not restore them: use `deoldify-lite colorize`"
         )
     return restorer
 

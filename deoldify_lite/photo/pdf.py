@@ -75,8 +75,6 @@ def render_page(document: Any, number: int, max_pixels: int) -> tuple[Image.Imag
     Raises:
         BadPhoto: the page is damaged or too large.
     """
-    from pypdfium2 import raw
-
     with LOCK, _told_as_bad_photo(), closing(document[number]) as page:
         pictures = _pictures(page)
         width, height = _pixels(page, pictures)
@@ -89,8 +87,7 @@ def render_page(document: Any, number: int, max_pixels: int) -> tuple[Image.Imag
         blank = all(low == high for low, high in image.getextrema())
         if blank and any(_is_damaged(picture) for picture in pictures):
             raise BadPhoto("its picture is damaged")
-        has_text = not all(_is_invisible(text) for text in page.get_objects([raw.FPDF_PAGEOBJ_TEXT]))
-    return image, dpi, ["its text became part of the picture"] if has_text else []
+        return image, dpi, ["its text became part of the picture"] if _has_text(page) else []
 
 
 def _pictures(page: Any) -> list[Any]:
@@ -100,9 +97,17 @@ def _pictures(page: Any) -> list[Any]:
     return sorted(page.get_objects([raw.FPDF_PAGEOBJ_IMAGE]), key=_area, reverse=True)
 
 
-def _area(picture: Any) -> float:
-    left, bottom, right, top = picture.get_bounds()
-    return (right - left) * (top - bottom)
+def _has_text(page: Any) -> bool:
+    "Whether a page has text that is seen."
+    from pypdfium2 import raw
+
+    return not all(_is_invisible(text) for text in page.get_objects([raw.FPDF_PAGEOBJ_TEXT]))
+
+
+def _area(content: Any) -> float:
+    "Square points on the page of a picture, which is a unit square, in forms or not."
+    a, b, c, d, *_ = content.get_matrix().get()
+    return abs(a * d - b * c) * (_area(content.container) if content.container else 1)
 
 
 def _resolution(picture: Any) -> float:
@@ -112,13 +117,13 @@ def _resolution(picture: Any) -> float:
 
 def _pixels(page: Any, pictures: list[Any]) -> tuple[int, int]:
     """Width and height at the resolution of the picture that covers the page, of several the finest, as where letters
-    lie over a coarse background. `DPI` or more where the largest covers less than half of it."""
+    lie over a coarse background. `DPI` or more where there are smaller pictures or text as well."""
     width, height = page.get_size()
-    scale = DPI / POINT
-    if covering := [picture for picture in pictures if _area(picture) > width * height / 2]:
-        scale = max(map(_resolution, covering))
-    elif pictures and _area(pictures[0]) > 0:
-        scale = max(_resolution(pictures[0]), scale)
+    pictures = [picture for picture in pictures if _area(picture) > 0]
+    covering = [picture for picture in pictures if _area(picture) > width * height / 2]
+    scale = max(map(_resolution, covering or pictures[:1]), default=0)
+    if len(covering) < max(1, len(pictures)) or _has_text(page):
+        scale = max(scale, DPI / POINT)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -126,7 +131,9 @@ def _is_damaged(picture: Any) -> bool:
     from pypdfium2 import PdfiumError
 
     try:
-        picture.get_bitmap().close()
+        bitmap = picture.get_bitmap()
+        bitmap.warn_on_close = False  # nobody looks at its pixels any more
+        bitmap.close()
     except PdfiumError:
         return True
     return False

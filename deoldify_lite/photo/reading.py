@@ -1,6 +1,7 @@
 "Reads a file as a `Photo`. Whatever is wrong with the file is raised as `BadPhoto`."
 
 import io
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -139,6 +140,10 @@ def upright_size(file: Path | bytes) -> tuple[int, int]:
 def count_pixels(path: Path) -> int:
     "The number of pixels according to the file's header, of its largest page; 0 if it is no photo."
     try:
+        with _told_as_bad_photo(), _open_stream(path) as stream:
+            if JPEG_XL.is_installed and extra_for(stream.read(16), path.suffix) is JPEG_XL:  # Pillow would decode it
+                stream.seek(0)
+                return math.prod(jpeg_xl_size(stream.read()))
         with open_pages(path) as pages:
             return max(width * height for width, height in (page.size for page in pages))
     except BadPhoto:

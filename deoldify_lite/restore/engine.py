@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ..colorize.folder import MASK_SUFFIX
 from ..device import autocast, pick_device, pick_precision, tune_allocator
 from ..errors import UsageError
 from ..files import atomic_path
@@ -230,7 +231,7 @@ def gray_pixels(photo: Photo, for_jpeg: bool = False) -> ColorPixels:
 
 def mask_path(output: Path) -> Path:
     "Where the mask of a result is saved: beside it, of `photo.jpg` as `photo.jpg.mask.png`."
-    return output.with_name(output.name + ".mask.png")
+    return output.with_name(output.name + MASK_SUFFIX)
 
 
 def tiles(shape: tuple[int, int]) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:

@@ -150,7 +150,8 @@ class CriticBatches(TrainingBatches):
     ):
         self.generated, self.augment = generated, schedule.augment
         if targets is None:
-            self.photos = stage.run.pack(spec.size)
+            # Of the size of the generated ones, so that both are scaled alike.
+            self.photos = stage.run.pack(max(each.size for each in schedule.critic_stages))
             members = stage.run.split(self.photos).train
             self.real = stage.sampler(self.photos, members, "real", balance=schedule.balance)
         else:
@@ -170,9 +171,9 @@ class CriticBatches(TrainingBatches):
 
     def fixed(self, count: int) -> tuple[Tensor, Tensor]:
         "The first generated pictures and the photos that they were made of, in [0, 1], both (N, 3, S, S)."
-        index = torch.arange(min(count, len(self.generated)))
         places = {name: i for i, name in enumerate(self.photos.names)}
-        originals = torch.tensor([places[self.generated.names[i]] for i in index])
+        there = [i for i, name in enumerate(self.generated.names) if name in places][:count]
+        index, originals = torch.tensor(there), torch.tensor([places[self.generated.names[i]] for i in there])
         pictures = ((self.generated, index), (self.photos, originals))
         return tuple(
             pack.crops(i, self.spec.size, None, torch.Generator()).to(self.stage.run.device) for pack, i in pictures

@@ -23,7 +23,7 @@ from . import distributed
 from .checkpoint import load_optimizer_state, optimizer_state
 from .degradation import grayscale_input
 from .ema import Ema
-from .errors import TrainingDiverged
+from .errors import TrainingDiverged, WrongCheckpoint
 from .show import logit_map
 from .stage import Stage
 
@@ -72,12 +72,23 @@ class Checkpoint(Callback):
     def save(self, step: int):
         states = {name: cb.state for name, cb in self._stateful().items()}
         model, optimizer = self.learn.model.state_dict(), optimizer_state(self.learn.opt)
-        self.stage.save(step=step, model=model, optimizer=optimizer, callbacks=states)
+        steps = self.dls.train.steps
+        self.stage.save(step=step, steps=steps, model=model, optimizer=optimizer, callbacks=states)
 
     def resume(self) -> int:
-        "Load the checkpoint, if there is one; the step to go on with."
+        """Load the checkpoint, if there is one; the step to go on with.
+
+        Raises:
+            WrongCheckpoint: it is of a stage that was to have more steps, or fewer.
+        """
         if not (checkpoint := self.stage.resume()):
             return 0
+        steps = self.dls.train.steps
+        if (begun := checkpoint.get("steps", steps)) != steps:  # older checkpoints do not have it
+            raise WrongCheckpoint(
+                f"{self.stage.folder}: this stage was begun with {begun} steps and would have {steps} now: there are "
+                "more or fewer photos or processes. Make it what it was, or delete the folder to begin this stage again"
+            )
         self.learn.model.load_state_dict(checkpoint["model"])
         load_optimizer_state(self.learn.opt, checkpoint["optimizer"], self.stage.run.device)
         for name, callback in self._stateful().items():
@@ -248,12 +259,16 @@ def prediction_pictures(
     return lambda: {"input_prediction_target": picture_grid(gray, predict(gray, target), target)}
 
 
-def critic_pictures(critic: nn.Module, predicted: Tensor, target: Tensor) -> Callable[[], dict[str, Tensor]]:
-    "For `Pictures`: fixed predictions, and where the critic takes them and their targets, both in [0, 1], for photos."
+def critic_pictures(
+    critic: nn.Module, predicted: Tensor, target: Tensor, scales: int = 1
+) -> Callable[[], dict[str, Tensor]]:
+    """For `Pictures`: fixed predictions, and where the critic takes them and their targets, both in [0, 1], for photos.
+
+    `scales`: of its logits, as in `logit_map`."""
 
     def draw() -> dict[str, Tensor]:
         pictures = color.normalize(predicted), color.normalize(target)
-        maps = torch.cat([logit_map(critic(x), x.shape[-1]) for x in pictures])
+        maps = torch.cat([logit_map(critic(x), x.shape[-1], scales) for x in pictures])
         return {
             "input_prediction_target": picture_grid(grayscale_input(target), pictures[0], target),
             "logits_prediction_target": make_grid(maps.cpu(), nrow=len(predicted)),

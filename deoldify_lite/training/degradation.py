@@ -13,6 +13,11 @@ from torch import Tensor
 from .. import color
 from ..schedule import Degradation
 
+# How sensitive film is to red, green and blue: panchromatic film, much as the eye; orthochromatic film (about 1880 to
+# 1930), nearly blind to red, on which skin and lips are dark; collodion and the first plates, which see hardly more
+# than blue, so that skies are white.
+FILMS = (color.LUMA_WEIGHTS, (0.02, 0.54, 0.44), (0.02, 0.08, 0.90))
+
 
 def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -> Tensor:
     """Normalised grayscale pictures (N, 3, H, W), three equal channels, of colour ones in [0, 1].
@@ -29,7 +34,7 @@ def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -
     film, gamma, contrast, fade, grain, blur, blocks, vignette = (s.view(n, 1, 1, 1) for s in strengths)
     sign = torch.where(draw[9] < 0.5, -1.0, 1.0).to(rgb.device).view(n, 1, 1, 1)
 
-    y = _film_luma(rgb, film * degradation.film, draw[10:13])
+    y = _film_luma(rgb, film, degradation, draw[10:13])
     y = y.clamp(1e-3, 1) ** torch.exp(sign * gamma * degradation.gamma)
     y = (y - 0.5) * (1 + sign * contrast * degradation.contrast) + 0.5
     y = y * (1 - fade * degradation.fade * 1.5) + fade * degradation.fade
@@ -45,10 +50,12 @@ def grayscale_input(rgb: Tensor) -> Tensor:
     return color.normalize(color.luma(rgb).expand(-1, 3, -1, -1))
 
 
-def _film_luma(rgb: Tensor, amount: Tensor, draw: Tensor) -> Tensor:
-    "Luma with weights moved by up to `amount`: orthochromatic film sees little red, early film only blue."
-    moves = amount.view(-1, 1) * (draw.T.to(rgb.device) * 2 - 1)
-    weights = (torch.tensor(color.LUMA_WEIGHTS, device=rgb.device) + moves).clamp(min=0.02)
+def _film_luma(rgb: Tensor, strength: Tensor, degradation: Degradation, draw: Tensor) -> Tensor:
+    "Luma by the weights of a film between those of `FILMS`, each of them moved at random."
+    age, moves = (strength.view(-1, 1) * most for most in (degradation.early_film, degradation.film))
+    films = torch.tensor(FILMS, device=rgb.device)
+    weights = films[0].lerp(films[1], (2 * age).clamp(max=1)).lerp(films[2], (2 * age - 1).clamp(min=0))
+    weights = (weights + moves * (draw.T.to(rgb.device) * 2 - 1)).clamp(min=0.02)
     weights = weights / weights.sum(1, keepdim=True)
     return (rgb * weights[:, :, None, None]).sum(1, keepdim=True)
 

@@ -22,7 +22,7 @@ from ..modeling.weights import save_weights
 from ..schedule import Gan
 from . import distributed
 from .batches import GanBatches, NoValidation, channels_last
-from .callbacks import AverageWeights, FrozenStatistics, Pictures, Records, prediction_pictures
+from .callbacks import AverageWeights, FrozenStatistics, Records
 from .errors import TrainingDiverged
 from .inflection import SaveAndScore, choose_inflection
 from .learner import StageLearner, fit_stage, make_learner
@@ -229,10 +229,9 @@ def train_gan(run: Run, cycle: int, generator_weights: Path, critic_weights: Pat
     stage, model = learn.stage, learn.model
     averaged = AverageWeights(learn.generator, spec.ema)
     scores = SaveAndScore(run, averaged.ema)
-    pictures = prediction_pictures(scores.predict, scores.scorer.gray[:8], scores.scorer.target[:8])
     records = Records(stage, None, ("decoder", "critic"), every=1)
     try:
-        fit_stage(learn, [averaged, records, scores, Pictures(stage, pictures)])
+        fit_stage(learn, [averaged, records, scores])
     except TrainingDiverged as error:
         kept = choose_inflection(stage)
         raise TrainingDiverged(

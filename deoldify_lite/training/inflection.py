@@ -53,7 +53,7 @@ class Scorer:
         if len(target) < 2:
             log.warning("feature distance is left out of the scores: it needs two validation photos, and there is one")
         elif untrained:
-            self.features = _UntrainedFeatures()
+            self.features = _UntrainedFeatures().to(target.device)
         else:
             self.features = _available(Vgg16Features, "feature distance", target.device)
         self.target_features = self._features(target[:, :3])
@@ -63,7 +63,8 @@ class Scorer:
     def _features(self, rgb: Tensor) -> Tensor | None:
         if self.features is None:
             return None
-        return torch.cat([self.features(color.normalize(part)) for part in rgb.split(self.batch)])
+        # Their distance takes float64, which Apple's GPUs do not have.
+        return torch.cat([self.features(color.normalize(part)).cpu() for part in rgb.split(self.batch)])
 
     @torch.inference_mode()
     def __call__(self, predict: Callable[[Tensor, Tensor], Tensor]) -> dict[str, float]:
@@ -214,7 +215,7 @@ def choose(rows: list[dict[str, float]]) -> int:
     Ranks, because metrics move by different amounts: colourfulness can double while LPIPS changes by a few percent.
     """
     names = ("colorfulness_gap", "mask_error", "luma_error", "lpips", "feature_distance")
-    metrics = [k for k in names if k in rows[0]]
+    metrics = [k for k in names if all(k in row for row in rows)]
 
     def ranks(row: dict[str, float]) -> int:
         return sum(other[k] < row[k] for k in metrics for other in rows)
@@ -231,7 +232,7 @@ def draw_curve(rows: list[dict[str, float]], chosen: int, path: Path):
     "The metrics over the generator steps as a PNG, the chosen step marked. Returns the matplotlib figure."
     from matplotlib.figure import Figure
 
-    names = [k for k in rows[0] if k != "step"]
+    names = [k for k in rows[0] if k != "step" and all(k in row for row in rows)]
     figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
         axis.plot([r["step"] for r in rows], [r[name] for r in rows], marker=".")

@@ -19,15 +19,24 @@ from .run import Run
 TAPS = {"vgg16": (3, 8, 15, 22, 29), "vgg16_bn": (5, 12, 22, 32, 42), "untrained": (1, 3, 5)}
 
 
+def check_features(loss: Loss) -> None:
+    """Before training, since stages with pixels alone do not look at them.
+
+    Raises:
+        UsageError: no such feature network, or it has fewer activations than `loss.features`.
+    """
+    if loss.network not in TAPS:
+        raise UsageError(f"feature network {loss.network!r} is unknown; choose {', '.join(TAPS)}")
+    if (count := len(loss.features)) > (most := len(TAPS[loss.network])):
+        raise UsageError(f"loss.features has {count} weights; {loss.network} has {most} activations")
+
+
 def feature_network(name: str) -> nn.Sequential:
     """The network whose activations are compared. `untrained` is three small random convolutions.
 
     Raises:
-        ValueError: no such network.
         WeightsUnavailable: its pretrained weights cannot be had here.
     """
-    if name not in TAPS:
-        raise UsageError(f"feature network {name!r} is unknown; choose {', '.join(TAPS)}")
     if name != "untrained":
         return load_features(name)[: TAPS[name][-1] + 1]
     with torch.random.fork_rng(devices=[]):
@@ -62,10 +71,9 @@ class FeatureLoss(nn.Module):
         self.loss, self.window, self.bin_weights = loss, window, bin_weights
         self.weights = [scale * weight for weight in loss.features]
         if any(self.weights):  # else nobody needs its pretrained weights
+            check_features(loss)
             self.network = feature_network(loss.network).to(memory_format=torch.channels_last)
             taps, count = TAPS[loss.network], len(loss.features)
-            if count > len(taps):
-                raise UsageError(f"loss.features has {count} weights; {loss.network} has {len(taps)} activations")
             self.taps = taps[len(taps) - count :]
         self.parts: dict[str, Tensor] = {}
 

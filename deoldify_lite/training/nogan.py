@@ -20,6 +20,7 @@ import torch
 
 from ..errors import UsageError
 from ..files import write_atomically
+from ..modeling.critic import SMALLEST
 from ..modeling.weights import read_safetensors, save_weights
 from ..models import hint_branch_file, usual_render_factor
 from ..schedule import Schedule
@@ -28,7 +29,7 @@ from .gan import critic_after, train_gan
 from .hints import generator_for_hints, train_hints
 from .inflection import use_step
 from .init_from import keep_init_weights
-from .losses import GAN_LOSSES
+from .losses import GAN_LOSSES, check_features
 from .postprocess import Postprocessed, check, postprocess
 from .run import Run
 from .show import draw_curves
@@ -127,6 +128,13 @@ def _check_schedule(schedule: Schedule) -> None:
     parts = {"generate": schedule.generate, "gan": schedule.gan}
     for kind in ("encoder_stages", "generator_stages", "critic_stages", "hint_stages"):
         parts |= {f"{kind}.{i}": stage for i, stage in enumerate(getattr(schedule, kind))}
+    if schedule.cycles < 0:
+        raise UsageError(f"cycles is at least 0, not {schedule.cycles}")
+    if schedule.cycles and critic == "patch":
+        for where, part in parts.items():
+            if where.startswith(("gan", "critic_stages")) and part.size < SMALLEST:
+                raise UsageError(f"{where}.size is at least {SMALLEST} for the patch critic, not {part.size}")
+    check_features(schedule.loss)
     for where, part in parts.items():
         for name in COUNTS:
             if (count := getattr(part, name, 1)) < 1:

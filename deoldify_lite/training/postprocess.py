@@ -153,7 +153,7 @@ def calibrate_threshold(run: Run, config: dict[str, Any], state: dict[str, Tenso
     for index in members.split(BATCH):
         luma = color.luma(photos.crops(index, side, None, torch.Generator())).to(run.device)
         widened = widen(torch.sigmoid(restorer(luma)[0]))
-        masked += torch.stack([(widened > t).double().mean((1, 2, 3)).sum() for t in THRESHOLDS]).cpu()
+        masked += torch.stack([(widened > t).float().mean((1, 2, 3)).sum() for t in THRESHOLDS]).cpu()
     good = [t for t, part in zip(THRESHOLDS, (masked / len(members)).tolist()) if part <= spec.clean_masked]
     return good[0] if good else THRESHOLDS[-1]
 

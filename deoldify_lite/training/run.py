@@ -215,7 +215,7 @@ def open_run(
     else:
         schedule = preset(preset_name or "lite")
     fields = parse_changes(changes, "gan.lr=2e-5")
-    init_from = fields.pop("networks.init_from", init_from)
+    init_from = fields.get("networks.init_from", init_from)
     schedule = schedule.override(fields)
     if init_from:
         schedule = replace(schedule, networks=init_networks(init_from, schedule, folder))
@@ -227,7 +227,16 @@ def open_run(
 
 
 def remembered_photos(folder: Path, photos: Sequence[Path]) -> tuple[Path, ...]:
-    "Where the photos are: `photos`, or, without any, where the run in `folder` had them."
-    if not photos and (folder / PHOTOS).exists():
-        photos = [Path(p) for p in json.loads((folder / PHOTOS).read_text())]
-    return tuple(photos)
+    """Where the photos are: `photos`, or, without any, where the run in `folder` had them.
+
+    Raises:
+        UsageError: stages of the run are done, and were trained on photos in other places, which are still there.
+    """
+    if not (folder / PHOTOS).exists():
+        return tuple(photos)
+    before = [Path(p) for p in json.loads((folder / PHOTOS).read_text())]
+    others = set(map(Path.resolve, photos)) ^ set(before)
+    if photos and others and all(p.exists() for p in before) and any(folder.glob("**/done.json")):
+        trained_on = ", ".join(map(str, before))
+        raise UsageError(f"{folder} was trained on {trained_on}: give another --run to train on other photos")
+    return tuple(photos or before)

@@ -95,14 +95,12 @@ def _side_by_side(logs: Iterable[list[dict[str, float]]], name: str) -> tuple[li
     return x, y
 
 
-def logit_map(logits: Tensor, size: int) -> Tensor:
+def logit_map(logits: Tensor, size: int, scales: int = 1) -> Tensor:
     """A critic's logits (N, P) of square pictures as a map of them, (N, 3, size, size) in [0, 1].
 
-    White where it is sure to see a photo, black where it is sure that this was generated. The projected critic has a
-    square of logits for each of its four scales, of which this is the mean.
+    White where it is sure to see a photo, black where it is sure that this was generated. A projected critic has a
+    square of logits for each of its `scales`, of which this is the mean.
     """
-    side = math.isqrt(logits.shape[1])
-    scales = 1 if side * side == logits.shape[1] else 4
     side = math.isqrt(logits.shape[1] // scales)
     chances = torch.sigmoid(logits.float()).view(-1, scales, side, side).mean(1, keepdim=True)
     return F.interpolate(chances, size, mode="nearest").expand(-1, 3, -1, -1)

@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from .tracker import Tracker
 if TYPE_CHECKING:
     from .run import RunFolder
 
+MOST_SOURCES = 40  # that the log names
 log = logging.getLogger(__name__)
 
 
@@ -137,6 +139,7 @@ class Stage:
         "What chooses this stage's photos out of `members`; the log tells how many an epoch has of each source."
         sampler = Sampler(members, photos.names, balance, self.run.seed, " ".join((self.name, *place)))
         if balance != 1:
-            counts = ", ".join(f"{name or 'others'} {count}" for name, count in sampler.counts.items())
-            log.info("%s: photos of an epoch by source: %s", self.name, counts)
+            shown = [f"{name or 'others'} {count}" for name, count in islice(sampler.counts.items(), MOST_SOURCES)]
+            more = [f"and {further} more"] if (further := len(sampler.counts) - len(shown)) else []
+            log.info("%s: photos of an epoch by source: %s", self.name, ", ".join(shown + more))
         return sampler

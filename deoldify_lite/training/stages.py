@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import color
 from ..device import memory_in_use
+from ..modeling.projected_critic import ProjectedCritic
 from ..modeling.weights import save_weights
 from ..schedule import CriticStage
 from . import distributed
@@ -207,7 +208,8 @@ def pretrain_critic(run: Run, cycle: int, generated: Path, start: Path | None) -
         if not run.critic_stage(cycle, spec.name).is_done:
             learn = critic_learner(run, cycle, spec, generated, weights)
             stage, train, critic = learn.stage, learn.dls.train, learn.model.network
-            pictures = Pictures(stage, critic_pictures(learn.model, *train.fixed(8)))
+            scales = len(critic.heads) if isinstance(critic, ProjectedCritic) else 1
+            pictures = Pictures(stage, critic_pictures(learn.model, *train.fixed(8), scales))
             fit_stage(learn, [Records(stage, "critic", ("critic",)), pictures], spec.lr, pct_start=0.3)
             save_weights(None, stage.weights, config=critic.config, state=critic.state_dict())
             train_loss = learn.recorder.values[-1][0]

@@ -137,7 +137,7 @@ class VideoColorizer:
             shots: the numbers of those that begin a shot, where it is known; None to find out.
         """
         cv2.setNumThreads(1)  # frames are done side by side; and flow would depend on the number of threads
-        count = cores()
+        count, threads = cores(), torch.get_num_threads()
         with (
             ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as analysts,
             ThreadPoolExecutor(count) as mergers,
@@ -149,6 +149,7 @@ class VideoColorizer:
                 yield from merged
             finally:
                 analysts.shutdown(wait=False, cancel_futures=True)
+                torch.set_num_threads(threads)  # the analysts' number is that of all threads that begin later
 
     def read(
         self, frames: Iterable[av.VideoFrame], pixel_aspect: Fraction | None = None, turns: int = 0, number: int = 0

@@ -65,6 +65,7 @@ class Plan:
     pixel_format: str
     threads: int = 1
     copied: list[int] = field(default_factory=list)
+    encoded: list[int] = field(default_factory=list)  # sound that is encoded anew, as FLAC
     chapters: bool = True
     notes: list[str] = field(default_factory=list)
 
@@ -182,11 +183,16 @@ def _look_at_streams(plan: Plan, video: Video, suffix: str) -> None:
         for stream in container.streams:
             if stream.index == colorized.index or stream.type == "data":
                 continue  # data are time codes and chapters, which the muxer makes itself from what is copied
-            error = _trial(plan.format, lambda trial, stream=stream: add_copy(trial, stream))
-            if error is None:
+            if plan.format == "matroska" and is_cover(stream):
+                plan.notes.append("the cover picture is left out")
+            elif _trial(plan.format, lambda trial, stream=stream: add_copy(trial, stream)) is None:
                 plan.copied.append(stream.index)
+            elif _trial(plan.format, lambda trial, stream=stream: add_flac(trial, stream)) is None:
+                plan.encoded.append(stream.index)
+                plan.notes.append(f"{_name(stream)} cannot be in {suffix} and becomes FLAC, which loses nothing")
             else:
-                plan.notes.append(f"{_name(stream)} cannot be in {suffix} and is left out; .mkv would hold it")
+                elsewhere = "" if plan.format == "matroska" else "; .mkv would hold more"
+                plan.notes.append(f"{_name(stream)} cannot be in {suffix} and is left out{elsewhere}")
         if container.chapters() and plan.format not in WITH_CHAPTERS:
             plan.chapters = False
             plan.notes.append(f"chapters cannot be in {suffix} and are left out; .mkv would hold them")
@@ -203,6 +209,28 @@ def add_copy(container: av.container.OutputContainer, stream: av.stream.Stream) 
         copy.disposition = stream.disposition
     copy.metadata.update(stream.metadata)
     return copy
+
+
+def add_flac(container: av.container.OutputContainer, stream: av.stream.Stream) -> av.audio.stream.AudioStream:
+    """A stream for the same sound as FLAC, with language, title and role.
+
+    Raises:
+        ValueError: it is no sound, or FFmpeg cannot decode it.
+    """
+    if stream.type != "audio" or stream.codec_context is None:
+        raise ValueError("no sound that can be decoded")
+    context = stream.codec_context
+    flac = container.add_stream("flac", rate=context.sample_rate)
+    flac.layout = context.layout
+    flac.format = "s32" if context.format.name.startswith("s32") else "s16"
+    flac.disposition = stream.disposition
+    flac.metadata.update(stream.metadata)
+    return flac
+
+
+def is_cover(stream: av.stream.Stream) -> bool:
+    "Whether it is a picture of the whole film, as on a disc's box."
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _trial(format: str, write: Callable[[av.container.OutputContainer], None]) -> str | None:

@@ -10,9 +10,10 @@ import av
 import numpy as np
 
 from ..files import atomic_path
-from .containers import KEEP_TIMES, Plan, add_copy
+from .containers import KEEP_TIMES, Plan, add_copy, add_flac, is_cover
 from .reading import Video, find_stream, open_container
 
+GAP = 0.1  # seconds from which sound that is encoded anew has one
 Timed = tuple[float, int, av.Packet]  # seconds, a number that breaks ties, and what is muxed
 
 
@@ -23,21 +24,21 @@ def join(parts: list[Path], target: Path, plan: Plan, video: Video, start: float
     """
     with atomic_path(target) as temporary, open_container(video.path) as original:
         shift = Fraction(start or 0).limit_denominator(10**6) + Fraction(video.start).limit_denominator(10**6)
-        with av.open(str(temporary), "w", format=plan.format, container_options=KEEP_TIMES) as result:
+        with av.open(str(temporary.absolute()), "w", format=plan.format, container_options=KEEP_TIMES) as result:
             result.metadata.update(original.metadata)
             if plan.chapters:
                 result.set_chapters(_chapters(original, start or 0, end))
-            stream = _add_pictures(result, parts[0], video, find_stream(original))
+            stream = _add_pictures(result, parts[0], plan, video, find_stream(original))
             copies = {index: add_copy(result, original.streams[index]) for index in plan.copied}
-            packets = merge(
-                _pictures(parts, stream, shift, video), _others(original, copies, shift, end and end - (start or 0))
-            )
+            sounds = {index: Sound(original.streams[index], result) for index in plan.encoded}
+            length = end and end - (start or 0)
+            packets = merge(_pictures(parts, stream, shift, video), _others(original, copies, sounds, shift, length))
             for _, _, packet in packets:
                 result.mux(packet)
 
 
 def _add_pictures(
-    result: av.container.OutputContainer, part: Path, video: Video, original: av.video.stream.VideoStream
+    result: av.container.OutputContainer, part: Path, plan: Plan, video: Video, original: av.video.stream.VideoStream
 ) -> av.video.stream.VideoStream:
     with av.open(str(part)) as first:
         stream = result.add_stream_from_template(first.streams.video[0], opaque=True)
@@ -47,6 +48,8 @@ def _add_pictures(
         context.sample_aspect_ratio = video.pixel_aspect
     context.colorspace, context.color_range = video.colorspace, video.color_range
     context.color_primaries, context.color_trc = video.color_primaries, video.color_trc
+    if plan.encoder == "libx265" and plan.format in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # without which Apple's players show no picture
     if video.matrix:
         stream.set_display_matrix(video.matrix)
     stream.metadata.update({key: value for key, value in original.metadata.items() if key != "encoder"})
@@ -89,29 +92,96 @@ def _packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
     return (packet for packet in container.demux(video=0) if packet.size)
 
 
+class Sound:
+    "Sound that is encoded anew as FLAC: packets of the original in, packets of the result out."
+
+    def __init__(self, original: av.audio.stream.AudioStream, result: av.container.OutputContainer):
+        self.decoder, self.stream = original.codec_context, add_flac(result, original)
+        self.resampler = self.following = None  # the time of the next sample, in samples
+
+    def encode(self, packet: av.Packet | None) -> list[av.Packet]:
+        "What a packet, or None for the end, brings out of the encoder; what cannot be decoded is left out."
+        try:
+            decoded = packet.decode() if packet else [*self.decoder.decode(None), None]
+        except av.FFmpegError:
+            return []
+        if self.resampler is None:
+            context = self.stream.codec_context
+            context.open(strict=False)  # only then is the size of its frames known
+            self.resampler = av.AudioResampler(context.format, context.layout, context.rate, context.frame_size or None)
+        made = [each for frame in decoded for part in self._resampled(frame) for each in self.stream.encode(part)]
+        return made if packet else made + self.stream.encode(None)
+
+    def _resampled(self, frame: av.AudioFrame | None) -> Iterator[av.AudioFrame]:
+        "Frames of the encoder's size that follow one another, but where the original has a gap."
+        rate = self.stream.codec_context.rate
+        if frame is not None and frame.pts is not None:
+            time = round(frame.pts * frame.time_base * rate)
+            if self.following is None or time - self.following > GAP * rate:
+                self.following = time
+            frame.pts = None  # a packet may hold several frames, of which one has a time
+        for part in self.resampler.resample(frame):
+            part.pts, part.time_base = self.following or 0, Fraction(1, rate)
+            self.following = part.pts + part.samples
+            yield part
+
+
 def _others(
-    original: av.container.InputContainer, copies: dict[int, av.stream.Stream], shift: Fraction, length: float | None
+    original: av.container.InputContainer,
+    copies: dict[int, av.stream.Stream],
+    sounds: dict[int, Sound],
+    shift: Fraction,
+    length: float | None,
 ) -> Iterator[Timed]:
-    "The packets of the streams that are copied, as they are but for the clock."
-    streams = [original.streams[index] for index in copies if original.streams[index].type != "attachment"]
-    if not streams:
+    "The packets of all streams but the pictures, as they are but for the clock, or encoded anew."
+    indices = [index for index in (*copies, *sounds) if original.streams[index].type != "attachment"]
+    if not indices:
         return
-    latest: dict[int, int] = {}
-    for number, packet in enumerate(_readable(original, streams)):
-        if packet.dts is None and packet.pts is None:
+    clocks = {index: _Clock(original.streams[index], shift) for index in indices}
+    number = 0
+    for number, packet in enumerate(_readable(original, [original.streams[index] for index in indices]), 1):
+        index = packet.stream_index
+        if index not in clocks or not clocks[index].set(packet):
             continue
-        if packet.stream.type == "audio" and packet.dts is not None:
-            if packet.dts <= latest.get(packet.stream_index, packet.dts - 1):
-                continue  # after damage, clocks may run twice, which no muxer takes
-            latest[packet.stream_index] = packet.dts
-        moved = round(shift / packet.time_base)
-        packet.pts = None if packet.pts is None else packet.pts - moved
-        packet.dts = None if packet.dts is None else packet.dts - moved
         time = float((packet.dts if packet.pts is None else packet.pts) * packet.time_base)
         if (shift and time + float((packet.duration or 0) * packet.time_base) <= 0) or (length and time >= length):
             continue
-        packet.stream = copies[packet.stream_index]
-        yield time, number + 1, packet
+        if index in copies:
+            packet.stream = copies[index]
+            yield time, number, packet
+        else:
+            yield from ((made.pts * made.time_base, number, made) for made in sounds[index].encode(packet))
+    for sound in sounds.values():
+        yield from ((made.pts * made.time_base, number, made) for made in sound.encode(None))
+
+
+class _Clock:
+    "Moves the times of a stream's packets so that the result begins at 0, and those of its sound always increase."
+
+    def __init__(self, stream: av.stream.Stream, shift: Fraction):
+        self.is_sound, self.is_cover = stream.type == "audio", is_cover(stream)
+        self.moved = -round(shift / stream.time_base)
+        self.latest = self.following = None  # the time of the last packet, and the one after it
+        self.second = 1 / stream.time_base
+
+    def set(self, packet: av.Packet) -> bool:
+        "Move a packet; whether it can be in the result."
+        if self.is_cover and packet.size:
+            packet.pts = packet.dts = 0
+            return True
+        if packet.dts is None and packet.pts is None:
+            return False
+        if self.is_sound and packet.dts is not None:
+            time = packet.dts + self.moved
+            if self.latest is not None and time <= self.latest:
+                if self.following - time < self.second:
+                    return False  # after damage, clocks may run twice, which no muxer takes
+                self.moved += self.following - time  # recordings were put one after the other
+                time = self.following
+            self.latest, self.following = time, time + (packet.duration or 1)
+        packet.pts = None if packet.pts is None else packet.pts + self.moved
+        packet.dts = None if packet.dts is None else packet.dts + self.moved
+        return True
 
 
 def _readable(original: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[av.Packet]:

@@ -28,7 +28,7 @@ class Parts:
     """
 
     def __init__(self, target: Path, settings: dict[str, Any]):
-        self.folder = folder_of(target)
+        self.folder = folder_of(target.absolute())
         try:
             self._lock = lock_folder(self.folder)
         except FolderInUse as error:

@@ -17,6 +17,7 @@ MAX_FRAME_PIXELS = 8192 * 4608  # larger pictures than 8K are refused
 PROBED = 30  # frames that are looked at beforehand, at each of three places
 DISPLAY_MATRIX = "DISPLAYMATRIX"
 COUNTS_FROM_ANYWHERE = {"mpegts", "mpeg"}  # formats whose first time stamp means nothing
+LONGEST_GOP = 10  # seconds between key frames in these, or less
 av.logging.set_level(None)  # FFmpeg would talk on stderr; what matters comes as an error
 
 
@@ -62,7 +63,11 @@ def open_container(path: Path) -> av.container.InputContainer:
         BadVideo: it does not.
     """
     try:
-        return av.open(str(path), metadata_errors="replace")
+        with path.open("rb") as file:
+            if file.read(8) == b"ffconcat":  # FFmpeg would open what is listed in it
+                raise BadVideo("a list of files and no video")
+        # FFmpeg takes what comes before the first colon of a relative path for a protocol.
+        return av.open(str(path.absolute()), metadata_errors="replace")
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise BadVideo(error.strerror) from error
     except (av.FFmpegError, OSError) as error:
@@ -183,8 +188,10 @@ def read_frames(
     with open_container(video.path) as container:
         stream = find_stream(container)
         stream.thread_type = "AUTO"
-        if near is None and start:
-            near = start + video.start
+        if near is None and start and video.duration:
+            # In these formats FFmpeg finds no key frames, and decoding begins with the next one.
+            early = LONGEST_GOP if container.format.name in COUNTS_FROM_ANYWHERE else 0
+            near = start - early + video.start if start > early else None
         if near is not None:
             with suppress(av.FFmpegError):
                 container.seek(round(near * av.time_base))

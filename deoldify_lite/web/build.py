@@ -15,17 +15,19 @@ from string import Template
 
 from .. import __version__
 from ..bt601 import CHROMA_TO_RGB, LUMA_WEIGHTS
-from ..colorize.engine import LONGEST, STRIDE
+from ..colorize.engine import LONGEST
 from ..errors import UsageError
 from ..files import UMASK
 from ..limits import MAX_PIXELS
+from ..modeling.generator import STRIDE
 from ..photo.reading import TINTED
 from ..photo.writing import OPTIONS
 from ..samples import write_samples
 from .runtime import BACKENDS, read_runtime
 
 SOURCES = Path(__file__).parent / "site"
-MARK = "build.js"  # by which a folder is known as a site of ours
+MARK = "build.js"  # by which, and by its first line, a folder is known as a site of ours
+FIRST_LINE = "// What the site is made of. Written by deoldify-lite web."
 SAMPLE = "grace_hopper.jpg"
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
@@ -35,7 +37,7 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Sizes:
-    "Bytes: of the page itself, of what runs the network by WebAssembly or on a GPU, and of the network."
+    "Bytes: of the page with its scripts, of what runs the network by WebAssembly or on a GPU, and of the network."
 
     page: int
     wasm: int
@@ -72,8 +74,20 @@ def build_site(target: Path, model: Path, package: Path) -> Sizes:
 def check_target(target: Path) -> None:
     if target.resolve() == Path.cwd():
         raise UsageError(f"{target} is the folder that you are in, which is made anew: name it from outside")
-    if target.exists() and not (target.is_dir() and ((target / MARK).is_file() or not any(target.iterdir()))):
+    if target.exists() and not (target.is_dir() and (_is_site(target) or not any(target.iterdir()))):
         raise UsageError(f"{target}: is there already and is no site of this command; name another folder")
+    if (target / ".git").exists():
+        raise UsageError(
+            f"{target}: is a repository, which would be deleted; name another folder, and copy the site here"
+        )
+
+
+def _is_site(folder: Path) -> bool:
+    try:
+        with (folder / MARK).open("rb") as file:
+            return file.readline().strip() == FIRST_LINE.encode()
+    except OSError:
+        return False
 
 
 def render_factor(model: Path) -> int:
@@ -92,7 +106,6 @@ def fill(folder: Path, model: bytes, factor: int, runtime: dict[str, bytes]) -> 
             data = Template(data.decode()).substitute(policy=POLICY, version=__version__).encode()
         (folder / source.name).write_bytes(data)
     sample = SAMPLE if write_sample(folder / SAMPLE) else None
-    shell = sorted(path.name for path in folder.iterdir())
     about = {
         "engine": {
             "renderFactor": factor,
@@ -109,13 +122,12 @@ def fill(folder: Path, model: bytes, factor: int, runtime: dict[str, bytes]) -> 
         "sample": sample,
         "policy": POLICY,
     }
-    about["large"] = sorted(path.name for path in folder.iterdir() if path.name not in shell)
+    about["large"] = sorted(path.name for path in folder.glob("*.gz"))
+    shell = sorted(path.name for path in folder.iterdir() if path.suffix != ".gz")
     about["shell"] = sorted([*shell, MARK])
     contents = "".join(hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in shell)
     about["version"] = hashlib.sha256((contents + json.dumps(about)).encode()).hexdigest()[:12]
-    (folder / MARK).write_text(
-        f"// What the site is made of. Written by deoldify-lite web.\nself.BUILD = {json.dumps(about)};\n"
-    )
+    (folder / MARK).write_text(f"{FIRST_LINE}\nself.BUILD = {json.dumps(about)};\n")
     return measure(folder, about)
 
 
@@ -150,7 +162,5 @@ def measure(folder: Path, about: dict) -> Sizes:
     def size(*names: str) -> int:
         return sum((folder / name).stat().st_size for name in names)
 
-    backends = {
-        name: size(parts["script"], parts["glue"], parts["binary"]["file"]) for name, parts in about["runtimes"].items()
-    }
+    backends = {name: size(parts["binary"]["file"]) for name, parts in about["runtimes"].items()}
     return Sizes(page=size(*about["shell"]), model=size(about["model"]["file"]), **backends)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import tarfile
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from ..errors import Unavailable
@@ -55,7 +56,7 @@ def download(path: Path) -> None:
     try:
         with urllib.request.urlopen(address, timeout=SECONDS) as response:
             data = response.read()
-    except (OSError, ValueError) as error:  # ValueError: the registry's address is none
+    except (OSError, ValueError, HTTPException) as error:  # ValueError: the registry's address is none
         reason = getattr(error, "reason", error)
         raise RuntimeUnavailable(
             f"{address} could not be fetched ({reason}); fetch it where there is a connection, "

@@ -92,6 +92,9 @@ def test_what_is_no_number_becomes_no_picture(grays, monkeypatch):
     engine = Engine("lite", "cpu", "float32")
     nothing = torch.full((1, 2, 4, 4), torch.nan)
     monkeypatch.setattr(engine.generator, "chroma", lambda x: nothing)
+    monkeypatch.setattr(engine.generator, "forward", lambda x: nothing)
+    with pytest.raises(BadPhoto, match="not finite in torch"):
+        engine.predict_rgb(engine.to_luma(grays))
     with pytest.raises(BadPhoto, match="not finite in torch"):
         engine.predict(grays[:1])
 

@@ -157,6 +157,19 @@ def test_a_file_for_a_copy_of_another_size_is_scaled():
     assert parse_hints(format_hints([Hint(99, 66, (1, 2, 3))], (99, 66)), (33, 22))[0] == [Hint(33, 22, (1, 2, 3))]
 
 
+@quick
+@given(st.integers(100, 3000), st.integers(100, 3000))
+def test_a_hint_in_the_corner_of_a_copy_stays_in_the_photo(width, copy):
+    text = format_hints([Hint(copy, copy, (1, 2, 3))], (copy, copy))
+    assert parse_hints(text, (width, width))[0] == [Hint(width, width, (1, 2, 3))]
+
+
+def test_a_file_takes_no_more_hints_than_count(tmp_path):
+    with pytest.raises(BadHints, match=f"more than {MOST} hints"):
+        write_hints(tmp_path / "a.hints.json", [(1, 1, "red")] * (MOST + 1), SIZE)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

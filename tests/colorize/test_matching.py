@@ -5,10 +5,14 @@ import pytest
 from PIL import Image
 
 from deoldify_lite import Colorizer
+from deoldify_lite.baselines.networks import Pix2Pix
 from deoldify_lite.colorize.folder import find_jobs
 from deoldify_lite.colorize.hints import MOST, Hint
 from deoldify_lite.colorize.matching import BadReference
 from deoldify_lite.colorize.pipeline import colorize_all
+from deoldify_lite.errors import UsageError
+from deoldify_lite.modeling.generator import build_generator
+from deoldify_lite.modeling.weights import save_weights
 from deoldify_lite.samples import sample_photos
 from helpers.photo_files import mean_difference
 
@@ -73,6 +77,18 @@ def test_all_hints_of_a_reference_are_used(colorizer, flower):
 def test_a_reference_without_colors(colorizer, mode):
     with pytest.raises(BadReference, match="no colours to take"):
         colorizer.colorize(Image.new("L", (20, 20), 90), like=Image.new("L", (30, 20), 90).convert(mode))
+
+
+def test_weights_without_an_encoder_take_no_reference(tmp_path, flower):
+    save_weights(Pix2Pix("isola", down=3, width=4), tmp_path / "baseline.safetensors")
+    with pytest.raises(UsageError, match=r"baseline\.safetensors has no encoder"):
+        Colorizer(tmp_path / "baseline.safetensors", "cpu", "float32", 4).reference(flower)
+
+
+def test_an_encoder_with_four_feature_maps_takes_one(tmp_path, flower):
+    save_weights(build_generator("lite", "test_convnext"), tmp_path / "convnext.safetensors")
+    colorizer = Colorizer(tmp_path / "convnext.safetensors", "cpu", "float32", 4)
+    assert colorizer.reference(flower).features.ndim == 3
 
 
 def test_a_reference_that_cannot_be_read(colorizer, tmp_path):

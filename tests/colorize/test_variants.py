@@ -87,6 +87,35 @@ def test_any_photo(colorizer, size, n, flat):
     assert len(variants) == n and all(variant.size == size for variant in variants)
 
 
+def test_a_reference_gives_colors_and_leaves_room_for_others(colorizer, gray):
+    with Image.open(sample_photos()["china.jpg"]) as image:
+        reference = colorizer.reference(image.convert("RGB").resize((120, 80)))
+    prepared = colorizer.prepare(gray)
+    variants = prepared.variants(4, [], reference)
+    assert variants[0] == prepared.hints_from(reference)
+    pictures = [prepared.colorize(hints) for hints in variants]
+    for i, one in enumerate(pictures):
+        assert all(mean_difference(one, other) > 1 for other in pictures[:i])
+
+
+def test_more_variants_than_there_are_ways_to_move_are_told(colorizer, gray):
+    prepared = colorizer.prepare(gray)
+    everywhere = [Hint(x, y, (90, 80, 70)) for x in range(2, 120, 6) for y in range(2, 80, 6)]
+    variants = prepared.variants(3, everywhere)
+    assert (
+        len(variants) == 3 and "only 1 of 3 variants differ: nearly every part of it has a hint" in prepared.photo.notes
+    )
+
+
+def test_a_variant_never_replaces_an_original(colorizer, gray, tmp_path):
+    gray.save(tmp_path / "photo_1.png")
+    before = (tmp_path / "photo_1.png").read_bytes()
+    jobs = find_jobs(tmp_path / "photo_1.png", tmp_path / "photo.png")
+    (result,) = colorize_all(jobs, colorizer, variants=2, overwrite=True)
+    assert result.status == "failed" and "photo_1.png is the original" in result.error
+    assert (tmp_path / "photo_1.png").read_bytes() == before
+
+
 def test_files_of_variants_are_numbered_and_skipped_when_all_are_there(colorizer, gray, tmp_path):
     (tmp_path / "in").mkdir()
     gray.save(tmp_path / "in" / "a.png")

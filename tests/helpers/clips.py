@@ -47,7 +47,7 @@ def write_clip(
     times: Sequence[int] | None = None,
     time_base: Fraction = Fraction(1, 1000),
     rate: int = 25,
-    sound: bool = False,
+    sound: bool | str = False,
     subtitles: bool = False,
     attachment: bytes | None = None,
     chapters: Sequence[tuple[float, float, str]] = (),
@@ -58,7 +58,8 @@ def write_clip(
     options: dict[str, str] | None = None,
     format: str | None = None,
 ) -> Path:
-    "Write frames with times in units of `time_base`; `color` is matrix, range, primaries and transfer."
+    """Write frames with times in units of `time_base`; `color` is matrix, range, primaries and transfer; `sound` may be
+    the name of a codec."""
     height, width = lumas[0].shape
     times = times or [round(i / rate / time_base) for i in range(len(lumas))]
     with av.open(str(path), "w", format=format) as container:
@@ -72,7 +73,7 @@ def write_clip(
             context.colorspace, context.color_range, context.color_primaries, context.color_trc = color
         if rotation:
             stream.set_display_rotation(rotation)
-        tone = container.add_stream("aac", rate=8000) if sound else None
+        tone = container.add_stream("aac" if sound is True else sound, rate=8000) if sound else None
         if attachment is not None:
             container.add_attachment("note.txt", "text/plain", attachment)
         text = container.add_mux_stream("subrip") if subtitles else None
@@ -113,13 +114,16 @@ def write_clip(
 
 def _tone(stream: av.audio.stream.AudioStream, seconds: float) -> list[av.Packet]:
     wave = np.sin(np.arange(round(max(seconds, 0.3) * 8000)) / 8000 * 440 * 2 * np.pi) * 0.3
-    packets = []
+    packets, context = [], stream.codec_context
+    context.bit_rate = 32_000
+    context.open()
+    resampler = av.AudioResampler(context.format, context.layout, 8000, context.frame_size or None)
     for begin in range(0, len(wave), 1024):
         piece = np.tile(wave[begin : begin + 1024], (2, 1)).astype(np.float32)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece), format="fltp", layout="stereo")
         frame.sample_rate, frame.pts, frame.time_base = 8000, begin, Fraction(1, 8000)
-        packets += stream.encode(frame)
-    return packets + stream.encode(None)
+        packets += [packet for part in resampler.resample(frame) for packet in stream.encode(part)]
+    return packets + [packet for part in (*resampler.resample(None), None) for packet in stream.encode(part)]
 
 
 def decode(path: Path) -> list[av.VideoFrame]:

@@ -132,6 +132,12 @@ def test_the_size_of_a_jpeg_xl_by_its_header(size, boxed):
     assert jpeg_xl_size(jxl(Image.new("L", size), use_container=boxed)) == size
 
 
+def test_pixels_of_a_jpeg_xl_are_counted_without_decoding_it(tmp_path, monkeypatch):
+    path = written(tmp_path / "a.jxl", jxl(Image.new("L", (64, 48))))
+    monkeypatch.setattr("deoldify_lite.photo.reading._open_image", None)
+    assert count_pixels(path) == 64 * 48
+
+
 def test_a_jpeg_xl_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     path = written(tmp_path / "a.jxl", jxl(COLOR))
     import pillow_jxl.JpegXLImagePlugin as plugin
@@ -369,6 +375,37 @@ def test_a_pdf_keeps_page_sizes_and_turns_and_all_that_is_no_picture(scan, tmp_p
     assert target.stat().st_size < 2 * scan.stat().st_size + 20_000
 
 
+def test_a_page_with_more_than_one_picture_has_at_least_300_pixels_an_inch(tmp_path):
+    """An album page: a coarse background under photos, and a coarse scan on which something is written."""
+    pdfium = pytest.importorskip("pypdfium2")
+    with pdfium.PdfDocument.new() as document:
+        page = document.new_page(72, 36)
+        for size, place in (((72, 36), (72, 0, 0, 36, 0, 0)), ((50, 50), (12, 0, 0, 12, 6, 6))):
+            picture = pdfium.PdfImage.new(document)
+            picture.load_jpeg(io.BytesIO(encoded(steps(*size), "JPEG")))
+            picture.set_matrix(pdfium.PdfMatrix(*place))
+            page.insert_obj(picture)
+        page.gen_content()
+        document.save(tmp_path / "album.pdf")
+    assert open_photo(tmp_path / "album.pdf").size == (300, 150)
+
+
+def test_a_scan_in_a_form_has_the_pixels_of_the_scan(scan, tmp_path):
+    """As programs write it that put pages on paper of another size."""
+    import pypdfium2 as pdfium
+
+    with pdfium.PdfDocument(scan) as source, pdfium.PdfDocument.new() as document:
+        form = source.page_as_xobject(0, document)
+        content = form.as_pageobject()
+        content.set_matrix(pdfium.PdfMatrix(0.5, 0, 0, 0.5, 0, 0))
+        page = document.new_page(72, 48)
+        page.insert_obj(content)
+        page.gen_content()
+        form.close()
+        document.save(tmp_path / "smaller.pdf")
+    assert open_photo(tmp_path / "smaller.pdf").size == (300, 200)
+
+
 @pytest.mark.parametrize("turned", [0, 90, 180, 270])
 def test_a_page_with_a_crop_box_that_is_turned_looks_the_same(scan, tmp_path, turned):
     import pypdfium2 as pdfium
@@ -522,7 +559,8 @@ def test_a_full_disk_while_a_pdf_is_saved_is_told(tmp_path, scan, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB"])
-def test_an_empty_page_is_not_taken_for_a_damaged_one(tmp_path, mode):
+def test_an_empty_page_is_not_taken_for_a_damaged_one(tmp_path, mode, caplog):
     pytest.importorskip("pypdfium2")
     photo = open_photo(written(tmp_path / "a.pdf", pages("PDF", Image.new(mode, (64, 48), "white"))))
     assert photo.size == (64, 48) and photo.luma.min() >= 254
+    assert not caplog.records, "nothing for the user to see"

@@ -65,6 +65,7 @@ def test_in_archives_hidden_and_held_out_photos_are_left_alone_as_in_folders(tmp
 
 def test_held_out_by_whole_words():
     assert is_held_out(Path("imagenet-val")) and is_held_out(Path("photos_valid.tar")) and is_held_out(Path("test2014"))
+    assert is_held_out(Path("photos.val")) and is_held_out(Path("data.test"))
     assert not is_held_out(Path("valencia")) and not is_held_out(Path("contest.tar"))
 
 

@@ -41,13 +41,23 @@ def test_no_damage_is_clean(photos):
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_damage_shows_and_spares_some(photos, kind):
     """Each kind alone changes some photos of a batch and leaves others alone; all stay gray and in range."""
-    variety = Degradation(**NOTHING | {"probability": 1.0, kind: getattr(Degradation(), kind)})
+    variety = Degradation(**NOTHING | {"probability": 1.0, kind: getattr(Degradation(), kind) or 1.0})
     gray = color.denormalize(degrade(photos, variety, step_generator(0, kind)))
     change = (gray - color.denormalize(grayscale_input(photos))).abs().amax((1, 2, 3))
     assert (change > 0.02).any(), "no photo shows it"
     assert (change < 0.01).any(), "every photo has it"
     assert gray.min() > -1e-5 and gray.max() < 1 + 1e-5
     assert (gray[:, :1] - gray).abs().max() < 1e-5
+
+
+def test_early_film_is_blind_to_red_and_the_earliest_to_green_as_well():
+    """Pure colours, which panchromatic film sees as luma does; half of the photos have it, in any strength."""
+    colors = torch.eye(3)[None, :, :, None].expand(200, 3, 3, 8)
+    early = Degradation(**NOTHING | {"probability": 1.0, "early_film": 1.0})
+    red, green, blue = color.denormalize(degrade(colors, early, step_generator(0)))[:, 0, :, 0].T
+    assert red.min() == pytest.approx(0.02, abs=0.01) and red.max() == pytest.approx(0.299, abs=1e-3)
+    assert blue.max() > 0.85 and green[blue.argmax()] < 0.15
+    assert ((red < 0.05) & (green > 0.45)).any(), "orthochromatic film lies between"
 
 
 def test_blur_blurs_and_jpeg_makes_blocks(photos):

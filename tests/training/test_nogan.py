@@ -17,10 +17,12 @@ from deoldify_lite.modeling.weights import load_generator
 from deoldify_lite.samples import sample_photos
 from deoldify_lite.schedule import Schedule
 from deoldify_lite.training import networks
+from deoldify_lite.training.callbacks import Checkpoint
 from deoldify_lite.training.data import is_validation, open_pack
 from deoldify_lite.training.errors import WrongCheckpoint
 from deoldify_lite.training.networks import untrained_generator
 from deoldify_lite.training.nogan import run_nogan
+from deoldify_lite.training.stages import generator_learner
 from helpers.scripts import start_script
 from helpers.smoke import SMALL, run_in
 from helpers.trainings import nogan, start
@@ -91,6 +93,25 @@ def test_a_second_call_does_nothing_again(finished, photos):
     result = CliRunner().invoke(program, ["nogan", "--run", str(finished)])
     assert result.exit_code == 0, result.output
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
+
+
+def test_other_photos_need_another_run(finished, photos, tmp_path):
+    kept = (finished / "photos.json").read_bytes()
+    result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--photos", str(tmp_path)])
+    assert result.exit_code == 2 and f"was trained on {photos}: give another --run" in result.output
+    assert (finished / "photos.json").read_bytes() == kept
+
+
+def test_a_checkpoint_of_more_steps_is_refused(tmp_path, photos):
+    """As when photos were added or removed in between."""
+    run = run_in(tmp_path, photos)
+    learn = generator_learner(run, 0)
+    saver = Checkpoint(learn.stage)
+    learn.add_cb(saver)
+    saver.save(1)
+    learn.dls.train.steps += 1
+    with pytest.raises(WrongCheckpoint, match="fewer photos or processes"):
+        saver.resume()
 
 
 def test_a_folder_that_another_process_trains_in_is_left_alone(finished, photos):
@@ -188,6 +209,10 @@ def test_the_user_may_choose_another_step(finished):
         (["--set", "gan.batch=0"], 2, "gan.batch is at least 1, not 0"),
         (["--set", "generator_stages.0.size=0"], 2, "generator_stages.0.size is at least 1"),
         (["--set", "critic_stages=[]"], 2, "needs stages of generator and critic"),
+        (["--set", "gan.size=48"], 2, "gan.size is at least 64 for the patch critic, not 48"),
+        (["--set", "cycles=-1"], 2, "cycles is at least 0, not -1"),
+        (["--set", "loss.network=vgg19"], 2, "choose vgg16, vgg16_bn, untrained"),
+        (["--set", "loss.features=[1,1,1,1,1,1]"], 2, "loss.features has 6 weights; vgg16 has 5 activations"),
         (["--set", "networks.critic=hinge"], 2, "choose patch or projected"),
         (["--set", f"critic_stages=[{CRITIC}, {CRITIC}]"], 2, "c, c are not all different"),
         (["--precision", "float16"], 2, "bfloat16 or float32"),

@@ -181,6 +181,9 @@ def test_verdicts_lie_where_the_patches_do():
     found = logit_map(logits, 8)[0, 0]
     assert found.shape == (8, 8)
     assert found[0, 0] < 0.01 and found[0, 7] > 0.99 and found[7, 0] == 0.5
+    scales = torch.tensor([[-9.0] * 4, [9.0, -9.0, 9.0, -9.0], [-9.0] * 4, [9.0, -9.0, 9.0, -9.0]])
+    found = logit_map(scales.view(1, 16), 8, 4)[0, 0]
+    assert found[0, 0] == pytest.approx(0.5, abs=0.01) and found[0, 7] < 0.01, "the mean of four scales"
 
 
 def test_one_cycle_with_slices_leaves_no_mark_on_the_run(run, learn):

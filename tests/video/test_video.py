@@ -134,6 +134,66 @@ def test_sound_subtitles_chapters_and_attachments_go_over_as_they_are(colorized,
         assert after.metadata["title"] == before.metadata["title"] == "A clip"
 
 
+@pytest.mark.parametrize("name, codec, sound", [("in.wmv", "wmv2", "wmav2"), ("in.avi", "mpeg4", "pcm_alaw")])
+def test_sound_that_no_container_of_ours_holds_becomes_flac(video, tmp_path, name, codec, sound):
+    clip = write_clip(tmp_path / name, pan(50), codec=codec, sound=sound, time_base=Fraction(1, 25))
+    done = video(clip, tmp_path / "result.mkv")
+    assert done.exit_code == 0 and "becomes FLAC, which loses nothing" in done.output
+    before, after = samples(clip), samples(tmp_path / "result.mkv")
+    count = min(before.shape[1], after.shape[1])
+    assert count > 15_000 and np.abs(before[:, :count] - after[:, :count]).max() < 1e-4
+    with av.open(str(tmp_path / "result.mkv")) as container:
+        assert container.streams.audio[0].codec_context.name == "flac"
+    cut = video(clip, tmp_path / "cut.mkv", "--start", "1", "--end", "1.5")
+    assert cut.exit_code == 0 and 3000 < samples(tmp_path / "cut.mkv").shape[1] < 6500
+
+
+def samples(path: Path) -> np.ndarray:
+    "All of the sound, (channels, samples), -1 to 1."
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler("fltp", stream.layout, stream.rate)
+        frames = [part for frame in container.decode(stream) for part in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray() for frame in frames], 1)
+
+
+def test_sound_goes_on_where_a_clock_starts_again(colorized, tmp_path):
+    """As in the files of a DVD put one after the other."""
+    clip = write_clip(
+        tmp_path / "one.ts", pan(25), codec="mpeg2video", sound=True, format="mpegts", time_base=Fraction(1, 25)
+    )
+    (tmp_path / "in.ts").write_bytes(3 * clip.read_bytes())
+    result = colorized(tmp_path / "in.ts")
+    once, thrice = payloads(clip, "audio"), payloads(result, "audio")
+    assert len(thrice) >= 3 * len(once) - 3
+    seconds = [moment / 1e6 for moment, _ in thrice]
+    assert seconds == sorted(seconds) and seconds[-1] > 2.4
+
+
+def test_a_start_between_key_frames_of_a_transport_stream_is_exact(colorized, tmp_path):
+    coded = {"codec": "mpeg2video", "options": {"g": "50", "sc_threshold": "1000000000"}}
+    clip = write_clip(tmp_path / "in.ts", pan(75), format="mpegts", time_base=Fraction(1, 25), **coded)
+    result = colorized(clip, "--start", "1", *LOSSLESS)
+    before, after = decode(clip)[25:], decode(result)
+    assert len(after) == len(before)
+    np.testing.assert_array_equal(planes(before[0])[0], planes(after[0])[0])
+
+
+def test_h265_in_mp4_is_what_apples_players_look_for(colorized, tmp_path):
+    result = colorized(write_clip(tmp_path / "in.mkv", pan(3)), "--codec", "h265", name="result.mp4")
+    with av.open(str(result)) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_a_name_with_a_colon(video, tmp_path, monkeypatch):
+    """FFmpeg takes what comes before it for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / "Casablanca: 1942.mkv", pan(3))
+    done = video("Casablanca: 1942.mkv", "Casablanca: colour.mkv")
+    assert done.exit_code == 0, done.output
+    assert len(decode(tmp_path / "Casablanca: colour.mkv")) == 3
+
+
 def test_what_the_container_cannot_hold_is_said_and_the_rest_done(video, tmp_path):
     clip = write_clip(tmp_path / "in.mkv", pan(4), sound=True, subtitles=True, attachment=b"hello")
     done = video(clip, tmp_path / "result.mp4")
@@ -355,6 +415,13 @@ def test_a_text_file(video, tmp_path):
     (tmp_path / "in.mp4").write_text("no video at all\n" * 50)
     code, line = refused(video, tmp_path / "in.mp4")
     assert code == 1 and "not a video that FFmpeg can read" in line
+
+
+def test_a_list_of_files(video, tmp_path):
+    """FFmpeg would open what is in it: other files, or itself, without end."""
+    (tmp_path / "in.mp4").write_text("ffconcat version 1.0\nfile in.mp4\n")
+    code, line = refused(video, tmp_path / "in.mp4")
+    assert code == 1 and "a list of files and no video" in line
 
 
 def test_an_empty_file(video, tmp_path):

@@ -78,7 +78,7 @@ def grandmother(tmp_path) -> Path:
     with Image.open(sample_photos()["grace_hopper.jpg"]) as image:
         lying = image.convert("L").resize((256, 300)).transpose(Image.Transpose.ROTATE_90)
         xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
-        lying.save(path, "JPEG", quality=95, exif=exif, dpi=(300, 300), xmp=xmp)
+        lying.save(path, "JPEG", quality=95, exif=exif, dpi=(200, 300), xmp=xmp)
     return path
 
 
@@ -120,7 +120,7 @@ def test_a_photo_comes_back_with_name_size_and_metadata(page, grandmother, out):
         exif = made.getexif()
         assert exif[ExifTags.Base.ImageDescription] == "my grandmother"
         assert exif[ExifTags.Base.Orientation] == 1
-        assert made.info["dpi"] == (300, 300)
+        assert made.info["dpi"] == (300, 200)
         assert b'tiff:Orientation="1"' in made.info["xmp"]
         upright = np.asarray(original.rotate(-90, expand=True), np.float64)
     after = pixels(result)
@@ -142,7 +142,7 @@ def test_other_formats_and_another_format_on_request(page, grandmother, tmp_path
     result = download(page, out)
     assert result.name == "my grandmother.png"
     with Image.open(result) as made:
-        assert made.format == "PNG" and round(made.info["dpi"][0]) == 300
+        assert made.format == "PNG" and [round(each) for each in made.info["dpi"]] == [300, 200], "turned with it"
         assert made.getexif()[ExifTags.Base.ImageDescription] == "my grandmother"
         assert b'tiff:Orientation="1"' in made.info["xmp"]
 
@@ -340,6 +340,40 @@ def test_a_new_version_replaces_the_old_one(visit, site, tmp_path):
             if page.locator("label[for=files]").inner_text().strip() == "Take photos":
                 break
         expect(page.locator("label[for=files]")).to_have_text("Take photos", timeout=1000)
+
+
+def test_a_new_network_comes_before_the_old_one_goes(visit, site, tmp_path):
+    """A visitor whose page worked without a connection keeps that, whatever was published meanwhile."""
+    shutil.copytree(site, tmp_path / "site")
+    (network,) = (tmp_path / "site").glob("network.*.gz")
+    build = tmp_path / "site" / "build.js"
+    with serve(tmp_path / "site") as served:
+        page = visit(served)
+        build.write_text(
+            build.read_text()
+            .replace(network.name, "network.01234567.onnx.gz")
+            .replace('"version": "', '"version": "new')
+        )
+        network.rename(network.with_name("network.01234567.onnx.gz"))
+        for _ in range(20):
+            page.reload()
+            expect(page.locator("#backend")).not_to_be_empty()
+            page.wait_for_timeout(500)
+            if page.evaluate("BUILD.version").startswith("new"):
+                break
+        assert page.evaluate("BUILD.version").startswith("new")
+        assert sum("network.01234567" in path for path in served.asked) == 1
+    page.reload()
+    expect(page.locator("#backend")).not_to_be_empty()
+
+
+def test_a_page_that_cannot_start_says_so(visit, site, tmp_path):
+    shutil.copytree(site, tmp_path / "site")
+    (tmp_path / "site" / "zip.js").unlink()
+    with serve(tmp_path / "site") as served:
+        page = visit(served, is_ready=False)
+        expect(page.locator("#broken p")).to_contain_text("this browser is too old for it")
+        expect(page.locator("#loading")).to_be_hidden()
 
 
 def test_a_damaged_or_missing_network_gets_a_sentence(visit, site, tmp_path):

@@ -11,8 +11,8 @@ const TOLERANCE = 0.02; // of chroma, on a GPU: some five levels
  *
  * A GPU whose answers differ from the processor's is not used.
  */
-export async function loadNetwork(report) {
-  const runtimes = (await hasGpu()) ? ["webgpu", "wasm"] : ["wasm"];
+export async function loadNetwork(report, { gpu = true } = {}) {
+  const runtimes = gpu && (await hasGpu()) ? ["webgpu", "wasm"] : ["wasm"];
   for (const name of runtimes) {
     try {
       return await load(name, report);
@@ -46,7 +46,12 @@ async function load(name, report) {
   Object.assign(ort.env.wasm, { wasmBinary, numThreads: threads, wasmPaths: { mjs: new URL(glue, import.meta.url).href } });
   const create = (provider) => ort.InferenceSession.create(model, { executionProviders: [provider] });
   const session = await create(name);
-  if (name === "webgpu") await compare(ort, session, await create("wasm"));
+  if (name === "webgpu") {
+    await compare(ort, session, await create("wasm")).catch(async (error) => {
+      await session.release();
+      throw error;
+    });
+  }
   return { session, Tensor: ort.Tensor, backend: name, threads };
 }
 

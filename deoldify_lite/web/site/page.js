@@ -41,8 +41,10 @@ get("files").addEventListener("change", ({ target }) => {
   target.value = ""; // so that the same photo can be chosen again
 });
 get("sample").addEventListener("click", async () => {
-  const response = await fetch(BUILD.sample);
-  add([new File([await response.blob()], BUILD.sample, { type: "image/jpeg" })]);
+  const response = await fetch(BUILD.sample).catch(() => null);
+  if (response?.ok) add([new File([await response.blob()], BUILD.sample, { type: "image/jpeg" })]);
+  get("sample").hidden = !response?.ok;
+  get("files").focus(); // the button has gone
 });
 document.addEventListener("paste", (event) => add([...event.clipboardData.files]));
 
@@ -153,7 +155,7 @@ function showList() {
 function makeTile(photo) {
   const tile = element("li");
   const button = Object.assign(element("button"), { type: "button" });
-  const image = Object.assign(element("img"), { alt: "", src: photo.before, loading: "lazy", decoding: "async" });
+  const image = Object.assign(element("img"), { alt: "", loading: "lazy", decoding: "async", src: photo.before });
   const label = element("span", photo.file.name);
   const state = element("span");
   [label.className, state.className] = ["label", "state"];
@@ -204,6 +206,7 @@ queue.addEventListener("broken", ({ detail: { message } }) => {
 get("again").addEventListener("click", () => {
   get("broken").hidden = true;
   get("loading").hidden = false;
+  get("files").focus();
   queue.start();
 });
 
@@ -215,3 +218,4 @@ showSettings();
 queue.settings = readSettings();
 await register(() => queue.photos.length > 0);
 if (!isReloading()) queue.start();
+self.started = true; // for starting.js

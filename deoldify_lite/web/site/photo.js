@@ -22,14 +22,15 @@ export async function readPhoto(file) {
   const bitmap = await decode(file);
   const { width, height } = bitmap;
   const { format, metadata, notes } = about;
-  let canvas;
+  const { density } = metadata;
+  if (density && width !== about.width) [density.x, density.y] = [density.y, density.x]; // it was turned
   try {
     refuseTooLarge(width, height);
-    canvas = draw(bitmap);
-    return { ...readPixels(canvas, notes), width, height, format, metadata, notes };
+    return { ...readPixels(bitmap, notes), width, height, format, metadata, notes };
+  } catch (error) {
+    throw error instanceof BadPhoto ? error : new BadPhoto("too large for this browser");
   } finally {
     bitmap.close();
-    free(canvas);
   }
 }
 
@@ -73,45 +74,34 @@ async function decode(file) {
   }
 }
 
-function draw(bitmap) {
-  try {
-    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-    canvas.getContext("2d", { willReadFrequently: true }).drawImage(bitmap, 0, 0);
-    return canvas;
-  } catch {
-    throw new BadPhoto("too large for this browser");
-  }
-}
-
-function readPixels(canvas, notes) {
-  const { width, height } = canvas;
-  const context = canvas.getContext("2d");
+/** Strip by strip: browsers draw nothing, without a word, on a canvas that is too large for them. */
+function readPixels(bitmap, notes) {
+  const { width, height } = bitmap;
   const luma = new Uint8Array(width * height);
   const alpha = new Uint8Array(width * height);
-  const weights = lumaWeights.map((weight) => Math.round(weight * 65536)); // Pillow's arithmetic
-  const [red, green, blue] = weights;
+  const [red, green, blue] = lumaWeights.map((weight) => Math.round(weight * 65536)); // Pillow's arithmetic
   const colors = new Tint(width, height);
-  let opaque = true;
-  const step = Math.max(1, Math.floor(2 ** 20 / width));
+  let [least, most] = [255, 0]; // of alpha
+  const step = Math.min(height, Math.max(1, Math.floor(2 ** 20 / width)));
+  const canvas = new OffscreenCanvas(width, step);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   for (let top = 0; top < height; top += step) {
-    const { data } = pixelsOf(context, top, Math.min(step, height - top));
+    const rows = Math.min(step, height - top);
+    context.clearRect(0, 0, width, rows);
+    context.drawImage(bitmap, 0, top, width, rows, 0, 0, width, rows);
+    const { data } = context.getImageData(0, 0, width, rows);
     for (let i = 0, target = top * width; i < data.length; i += 4, target++) {
       luma[target] = (data[i] * red + data[i + 1] * green + data[i + 2] * blue + 0x8000) >> 16;
       const opacity = (alpha[target] = data[i + 3]);
-      if (opacity !== 255) opaque = false;
+      if (opacity < least) least = opacity;
+      if (opacity > most) most = opacity;
     }
     colors.add(data, top);
   }
+  free(canvas);
+  if (!most) throw new BadPhoto("too large for this browser, or nothing but transparency");
   if (colors.mean() > tinted) notes.push("had colours or a tint of its own, which are replaced");
-  return { luma, alpha: opaque ? null : alpha };
-}
-
-function pixelsOf(context, top, rows) {
-  try {
-    return context.getImageData(0, top, context.canvas.width, rows);
-  } catch {
-    throw new BadPhoto("too large for this browser");
-  }
+  return { luma, alpha: least === 255 ? null : alpha };
 }
 
 /** How far the colours are from gray: the mean distance of Cb and Cr from 0, in levels, on a grid of pixels. */

@@ -54,7 +54,7 @@ export class Queue extends EventTarget {
   /** Do all photos again with other settings. */
   set settings(settings) {
     this.#settings = settings;
-    for (const photo of this.photos) if (["done", "failed"].includes(photo.state)) photo.state = "waiting";
+    for (const photo of this.photos) if (photo !== this.#working) photo.state = "waiting";
     this.#repeat = Boolean(this.#working);
     this.#emit("change", null);
     this.#next();

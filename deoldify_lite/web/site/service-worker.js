@@ -26,6 +26,16 @@ addEventListener("fetch", (event) => {
 async function install() {
   const cache = await caches.open(SHELL);
   await cache.addAll(BUILD.shell.map((file) => new Request(file, { cache: "reload" })));
+  await fetchNewVersions();
+}
+
+/** Large files of which an earlier version is kept, so that the site goes on working without a connection. */
+async function fetchNewVersions() {
+  const large = await caches.open(LARGE);
+  const kept = (await large.keys()).map((request) => request.url.slice(registration.scope.length));
+  const general = (file) => file.replace(/\.[0-9a-f]{8}(?=\.)/, "");
+  const isNew = (file) => !kept.includes(file) && kept.map(general).includes(general(file));
+  await large.addAll(BUILD.large.filter(isNew)); // fetching.js checks them when they are used
 }
 
 async function activate() {
@@ -43,13 +53,7 @@ async function answer(file, cache) {
   const address = new URL(file, registration.scope).href;
   const kept = await caches.match(address, { cacheName: BUILD.large.includes(file) ? LARGE : SHELL });
   if (kept && cache !== "reload") return withHeaders(kept);
-  const response = await fetch(address, { cache });
-  if (response.ok && BUILD.large.includes(file) && !file.endsWith(".gz")) { // those are kept once they are checked
-    const copy = response.clone();
-    const keeping = caches.open(LARGE).then((cache) => cache.put(address, copy));
-    keeping.catch(() => null); // no room on the disk: next time it is fetched again
-  }
-  return withHeaders(response);
+  return withHeaders(await fetch(address, { cache })); // a large file is kept once it is checked: fetching.js
 }
 
 function withHeaders(response) {

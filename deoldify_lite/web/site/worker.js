@@ -22,6 +22,7 @@ self.onmessage = ({ data }) => {
 
 async function load() {
   try {
+    if (!self.DecompressionStream || !self.OffscreenCanvas) throw new Error("this browser is too old for this page");
     network = await loadNetwork((loaded, total) => postMessage({ kind: "loading", loaded, total }));
     postMessage({ kind: "ready", backend: network.backend, threads: network.threads });
   } catch (error) {
@@ -51,7 +52,7 @@ async function colorize(id, { file, settings, prediction }) {
   const { photo } = latest;
   if (prediction?.renderFactor !== settings.renderFactor) {
     enter("Colorizing");
-    prediction = await predict(network, preprocess(photo, settings.renderFactor));
+    prediction = await predictAnyhow(preprocess(photo, settings.renderFactor));
     prediction.renderFactor = settings.renderFactor;
   }
   enter("Saving");
@@ -67,4 +68,16 @@ async function colorize(id, { file, settings, prediction }) {
   const { width, height } = photo;
   const seconds = (performance.now() - began) / 1000;
   return { blob, format, name: resultName(file.name, format), width, height, notes, prediction, seconds };
+}
+
+/** A GPU may go away, as when the computer sleeps; then the processor goes on, with this photo and all others. */
+async function predictAnyhow(input) {
+  try {
+    return await predict(network, input);
+  } catch (error) {
+    if (network.backend !== "webgpu") throw error;
+    console.warn("The GPU is not used any more:", error);
+    network = await loadNetwork(() => null, { gpu: false });
+    return await predict(network, input);
+  }
 }

@@ -22,9 +22,10 @@ async function encodeJpeg({ width, height, metadata }, merged, notes) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   for (const { top, rows } of merged) context.putImageData(rows, 0, top);
-  const encoded = await canvas.convertToBlob({ type: TYPES.jpeg, quality: BUILD.engine.jpegQuality / 100 });
+  const options = { type: TYPES.jpeg, quality: BUILD.engine.jpegQuality / 100 };
+  const encoded = await canvas.convertToBlob(options).catch(() => null);
   free(canvas);
-  if (encoded.type !== TYPES.jpeg) throw new BadPhoto("this browser cannot write a JPEG of this size");
+  if (encoded?.type !== TYPES.jpeg) throw new BadPhoto("this browser cannot write a JPEG of this size; save it as PNG");
   return withMetadata(new Uint8Array(await encoded.arrayBuffer()), metadata, notes);
 }
 
