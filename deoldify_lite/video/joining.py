@@ -10,10 +10,10 @@ import av
 import numpy as np
 
 from ..files import atomic_path
-from .containers import KEEP_TIMES, Plan, add_copy, add_flac, is_cover
+from .containers import KEEP_TIMES, Plan, add_copy, is_cover
 from .reading import Video, find_stream, open_container
+from .sound import Sound
 
-GAP = 0.1  # seconds from which sound that is encoded anew has one
 Timed = tuple[float, int, av.Packet]  # seconds, a number that breaks ties, and what is muxed
 
 
@@ -92,40 +92,6 @@ def _packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
     return (packet for packet in container.demux(video=0) if packet.size)
 
 
-class Sound:
-    "Sound that is encoded anew as FLAC: packets of the original in, packets of the result out."
-
-    def __init__(self, original: av.audio.stream.AudioStream, result: av.container.OutputContainer):
-        self.decoder, self.stream = original.codec_context, add_flac(result, original)
-        self.resampler = self.following = None  # the time of the next sample, in samples
-
-    def encode(self, packet: av.Packet | None) -> list[av.Packet]:
-        "What a packet, or None for the end, brings out of the encoder; what cannot be decoded is left out."
-        try:
-            decoded = packet.decode() if packet else [*self.decoder.decode(None), None]
-        except av.FFmpegError:
-            return []
-        if self.resampler is None:
-            context = self.stream.codec_context
-            context.open(strict=False)  # only then is the size of its frames known
-            self.resampler = av.AudioResampler(context.format, context.layout, context.rate, context.frame_size or None)
-        made = [each for frame in decoded for part in self._resampled(frame) for each in self.stream.encode(part)]
-        return made if packet else made + self.stream.encode(None)
-
-    def _resampled(self, frame: av.AudioFrame | None) -> Iterator[av.AudioFrame]:
-        "Frames of the encoder's size that follow one another, but where the original has a gap."
-        rate = self.stream.codec_context.rate
-        if frame is not None and frame.pts is not None:
-            time = round(frame.pts * frame.time_base * rate)
-            if self.following is None or time - self.following > GAP * rate:
-                self.following = time
-            frame.pts = None  # a packet may hold several frames, of which one has a time
-        for part in self.resampler.resample(frame):
-            part.pts, part.time_base = self.following or 0, Fraction(1, rate)
-            self.following = part.pts + part.samples
-            yield part
-
-
 def _others(
     original: av.container.InputContainer,
     copies: dict[int, av.stream.Stream],
@@ -144,7 +110,8 @@ def _others(
         if index not in clocks or not clocks[index].set(packet):
             continue
         time = float((packet.dts if packet.pts is None else packet.pts) * packet.time_base)
-        if (shift and time + float((packet.duration or 0) * packet.time_base) <= 0) or (length and time >= length):
+        is_before = shift and time + float((packet.duration or 0) * packet.time_base) <= 0
+        if (is_before and not clocks[index].is_cover) or (length and time >= length):
             continue
         if index in copies:
             packet.stream = copies[index]

@@ -1,6 +1,7 @@
 """`deoldify-lite video` from file to file: everything but colour stays, bad input is told, killed runs go on."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from deoldify_lite import cli
 from deoldify_lite.video import job, parts
 from deoldify_lite.video.reading import read_frames
 from helpers.clips import assert_same_frames, decode, pan, payloads, planes, write_clip
+from helpers.photo_files import encoded
 from helpers.scripts import start_script
 
 
@@ -192,6 +195,42 @@ def test_a_name_with_a_colon(video, tmp_path, monkeypatch):
     done = video("Casablanca: 1942.mkv", "Casablanca: colour.mkv")
     assert done.exit_code == 0, done.output
     assert len(decode(tmp_path / "Casablanca: colour.mkv")) == 3
+
+
+def with_cover(clip: Path, target: Path) -> None:
+    "A copy of an MP4 with a red picture on its box."
+    cover = encoded(Image.new("RGB", (40, 30), "red"), "JPEG")
+    with (
+        av.open(str(clip)) as film,
+        av.open(io.BytesIO(cover), format="mjpeg") as box,
+        av.open(str(target), "w") as both,
+    ):
+        streams = [both.add_stream_from_template(each.streams.video[0]) for each in (film, box)]
+        streams[1].disposition = av.stream.Disposition.attached_pic
+        for stream, source in zip(streams, (film, box)):
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    packet.pts, packet.dts = (0, 0) if source is box else (packet.pts, packet.dts)
+                    both.mux(packet)
+
+
+def test_a_cover_picture_stays_in_mp4_and_is_told_where_it_cannot(video, tmp_path):
+    with_cover(
+        write_clip(tmp_path / "plain.mp4", pan(5), codec="mpeg4", time_base=Fraction(1, 25)), tmp_path / "in.mp4"
+    )
+    assert video(tmp_path / "in.mp4", tmp_path / "result.mp4").exit_code == 0
+    with av.open(str(tmp_path / "result.mp4")) as container:
+        film, cover = container.streams.video
+        assert cover.disposition == av.stream.Disposition.attached_pic
+        assert next(container.decode(cover)).to_image().getpixel((20, 15))[0] > 200
+    assert video(tmp_path / "in.mp4", tmp_path / "cut.mp4", "--start", "0.08").exit_code == 0
+    with av.open(str(tmp_path / "cut.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 3 and next(container.decode(video=1)).width == 40
+    done = video(tmp_path / "in.mp4", tmp_path / "result.mkv")
+    assert done.exit_code == 0 and "the cover picture is left out" in done.output
+    with av.open(str(tmp_path / "result.mkv")) as container:
+        assert len(container.streams.video) == 1
 
 
 def test_what_the_container_cannot_hold_is_said_and_the_rest_done(video, tmp_path):
