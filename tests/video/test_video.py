@@ -226,7 +226,8 @@ def test_a_cover_picture_stays_in_mp4_and_is_told_where_it_cannot(video, tmp_pat
         assert next(container.decode(cover)).to_image().getpixel((20, 15))[0] > 200
     assert video(tmp_path / "in.mp4", tmp_path / "cut.mp4", "--start", "0.08").exit_code == 0
     with av.open(str(tmp_path / "cut.mp4")) as container:
-        assert len(list(container.decode(video=0))) == 3 and next(container.decode(video=1)).width == 40
+        assert next(container.decode(video=1)).width == 40
+    assert len(decode(tmp_path / "cut.mp4")) == 3
     done = video(tmp_path / "in.mp4", tmp_path / "result.mkv")
     assert done.exit_code == 0 and "the cover picture is left out" in done.output
     with av.open(str(tmp_path / "result.mkv")) as container:
