@@ -16,7 +16,11 @@ from ..schedule import Degradation
 # How sensitive film is to red, green and blue: panchromatic film, much as the eye; orthochromatic film (about 1880 to
 # 1930), nearly blind to red, on which skin and lips are dark; collodion and the first plates, which see hardly more
 # than blue, so that skies are white.
-FILMS = (color.LUMA_WEIGHTS, (0.02, 0.54, 0.44), (0.02, 0.08, 0.90))
+FILMS = {
+    "panchromatic": color.LUMA_WEIGHTS,
+    "orthochromatic": (0.02, 0.54, 0.44),
+    "earliest": (0.02, 0.08, 0.90),
+}
 
 
 def degrade(rgb: Tensor, degradation: Degradation, generator: torch.Generator) -> Tensor:
@@ -53,7 +57,7 @@ def grayscale_input(rgb: Tensor) -> Tensor:
 def _film_luma(rgb: Tensor, strength: Tensor, degradation: Degradation, draw: Tensor) -> Tensor:
     "Luma by the weights of a film between those of `FILMS`, each of them moved at random."
     age, moves = (strength.view(-1, 1) * most for most in (degradation.early_film, degradation.film))
-    films = torch.tensor(FILMS, device=rgb.device)
+    films = torch.tensor([*FILMS.values()], device=rgb.device)
     weights = films[0].lerp(films[1], (2 * age).clamp(max=1)).lerp(films[2], (2 * age - 1).clamp(min=0))
     weights = (weights + moves * (draw.T.to(rgb.device) * 2 - 1)).clamp(min=0.02)
     weights = weights / weights.sum(1, keepdim=True)
