@@ -87,12 +87,12 @@ def main(
         raise UsageError(f"--only {unknown[0]!r}: no such experiment; there are {', '.join(every)}")
     if bool(photos) != bool(references):
         raise UsageError("--photos and --references belong together")
-    if photos:
-        for name in only or every:
-            train_and_score(every[name], photos, references, device)
+    names = [*(only or every)] if photos else []
     text = page.read_text(encoding="utf-8")
-    if lost := [e.name for e in rows if not e.scores and e.name in measured(text)]:
-        raise UsageError(f"{page} has figures of {lost[0]!r}, which were not measured here: name a copy with --page")
+    check_nothing_is_lost(page, text, [experiment for experiment in rows if experiment.name not in names])
+    for name in names:
+        train_and_score(every[name], photos, references, device)
+    check_nothing_is_lost(page, text, rows)  # what is left out has no scores
     tables = "\n\n".join(table(question, base) for question in questions)
     write_atomically(page, write_between_markers(text, tables, "tools/experiments.py"))
     typer.echo(page)
@@ -239,10 +239,15 @@ def beyond(experiment: Experiment, base: Experiment) -> list[str]:
     return [setting for setting in experiment.settings if experiment.of or setting not in base.settings]
 
 
-def measured(page: str) -> set[str]:
-    "Names of the rows that a page has figures of."
-    rows = [[cell.strip() for cell in line.split("|")] for line in page.splitlines() if line.count("|") > 3]
-    return {row[1] for row in rows if row[2][:1].isdigit()}
+def check_nothing_is_lost(page: Path, text: str, experiments: list[Experiment]) -> None:
+    "Refuse to write dashes in the place of the figures that a page with this `text` has."
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.count("|") > 3]
+    measured = {row[1] for row in rows if row[2][:1].isdigit()}
+    if lost := [each.name for each in experiments if not each.scores and each.name in measured]:
+        raise UsageError(
+            f"{page} has figures of {lost[0]!r}, which were not measured here and would be lost: name a page of your "
+            "own with --page, which needs the two markers"
+        )
 
 
 def metrics_table(experiments: list[Experiment]) -> str:

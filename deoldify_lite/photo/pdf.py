@@ -20,6 +20,7 @@ from .types import MAX_PAGES, BadPhoto, check_size
 
 POINT = 72  # points an inch
 DPI = 300  # of a page that is no single picture, and of a picture that does not tell its own
+LEGIBLE = 100  # pixels an inch that letters need
 LOCK = threading.RLock()
 
 
@@ -117,13 +118,16 @@ def _resolution(picture: Any) -> float:
 
 def _pixels(page: Any, pictures: list[Any]) -> tuple[int, int]:
     """Width and height at the resolution of the picture that covers the page, of several the finest, as where letters
-    lie over a coarse background. `DPI` or more where there are smaller pictures or text as well."""
+    lie over a coarse background; finer, up to `DPI`, where smaller pictures are, and `LEGIBLE` at least with text. At
+    `DPI` or more where no picture covers it."""
     width, height = page.get_size()
-    pictures = [picture for picture in pictures if _area(picture) > 0]
-    covering = [picture for picture in pictures if _area(picture) > width * height / 2]
-    scale = max(map(_resolution, covering or pictures[:1]), default=0)
-    if len(covering) < max(1, len(pictures)) or _has_text(page):
-        scale = max(scale, DPI / POINT)
+    resolutions = [_resolution(picture) for picture in pictures if _area(picture) > 0]  # the largest picture's first
+    covering = sum(_area(picture) > width * height / 2 for picture in pictures)
+    if covering:
+        finer = max(resolutions[covering:], default=0), LEGIBLE / POINT if _has_text(page) else 0
+        scale = max(*resolutions[:covering], min(max(finer), DPI / POINT))
+    else:
+        scale = max(*resolutions[:1], DPI / POINT, 0)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -238,5 +238,5 @@ def remembered_photos(folder: Path, photos: Sequence[Path]) -> tuple[Path, ...]:
     others = set(map(Path.resolve, photos)) ^ set(before)
     if photos and others and all(p.exists() for p in before) and any(folder.glob("**/done.json")):
         trained_on = ", ".join(map(str, before))
-        raise UsageError(f"{folder} was trained on {trained_on}: give another --run to train on other photos")
+        raise UsageError(f"{folder} was trained on {trained_on}: leave --photos out to go on, or give another --run")
     return tuple(photos or before)

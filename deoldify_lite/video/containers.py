@@ -189,7 +189,7 @@ def _look_at_streams(plan: Plan, video: Video, suffix: str) -> None:
                 plan.copied.append(stream.index)
             elif _trial(plan.format, lambda trial, stream=stream: add_flac(trial, stream)) is None:
                 plan.encoded.append(stream.index)
-                plan.notes.append(f"{_name(stream)} cannot be in {suffix} and becomes FLAC, which loses nothing")
+                plan.notes.append(f"{_name(stream)} cannot be in {suffix} and becomes FLAC")
             else:
                 elsewhere = "" if plan.format == "matroska" else "; .mkv would hold more"
                 plan.notes.append(f"{_name(stream)} cannot be in {suffix} and is left out{elsewhere}")

@@ -129,6 +129,7 @@ class _Clock:
         self.is_sound, self.is_cover = stream.type == "audio", is_cover(stream)
         self.moved = -round(shift / stream.time_base)
         self.latest = self.following = None  # the time of the last packet, and the one after it
+        self.suspect = None  # the time of a packet far before these
         self.second = 1 / stream.time_base
 
     def set(self, packet: av.Packet) -> bool:
@@ -141,10 +142,14 @@ class _Clock:
         if self.is_sound and packet.dts is not None:
             time = packet.dts + self.moved
             if self.latest is not None and time <= self.latest:
-                if self.following - time < self.second:
-                    return False  # after damage, clocks may run twice, which no muxer takes
-                self.moved += self.following - time  # recordings were put one after the other
-                time = self.following
+                # After damage, clocks may run twice, which no muxer takes, or a single time be wrong. But where another
+                # packet goes on from there, recordings were put one after the other.
+                before, self.suspect = self.suspect, packet.dts
+                goes_on = before is not None and 0 <= packet.dts - before < self.second
+                if self.following - time < self.second or not goes_on:
+                    return False
+                self.moved += self.following - time
+                time, self.suspect = self.following, None
             self.latest, self.following = time, time + (packet.duration or 1)
         packet.pts = None if packet.pts is None else packet.pts + self.moved
         packet.dts = None if packet.dts is None else packet.dts + self.moved

@@ -1,4 +1,4 @@
-"""Sound that no container of ours holds, as that of WMV files: decoded, and encoded as FLAC, which loses nothing."""
+"""Sound that no container of ours holds, as that of WMV files: decoded, and encoded as FLAC."""
 
 from collections.abc import Iterator
 from fractions import Fraction

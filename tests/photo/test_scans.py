@@ -390,6 +390,14 @@ def test_a_page_with_more_than_one_picture_has_at_least_300_pixels_an_inch(tmp_p
     assert open_photo(tmp_path / "album.pdf").size == (300, 150)
 
 
+def test_a_line_of_text_on_a_large_photo_of_few_pixels_an_inch_does_not_blow_it_up(tmp_path):
+    """As a camera's photo that says 72 pixels an inch, and a caption."""
+    pytest.importorskip("pypdfium2")
+    path = written(tmp_path / "a.pdf", pages("PDF", steps(300, 200), resolution=72))
+    with_text(path, "12 May 1936", False)
+    assert open_photo(path).size == (417, 278), "100 pixels an inch"
+
+
 def test_a_scan_in_a_form_has_the_pixels_of_the_scan(scan, tmp_path):
     """As programs write it that put pages on paper of another size."""
     import pypdfium2 as pdfium

@@ -98,7 +98,7 @@ def test_a_second_call_does_nothing_again(finished, photos):
 def test_other_photos_need_another_run(finished, photos, tmp_path):
     kept = (finished / "photos.json").read_bytes()
     result = CliRunner().invoke(program, ["nogan", "--run", str(finished), "--photos", str(tmp_path)])
-    assert result.exit_code == 2 and f"was trained on {photos}: give another --run" in result.output
+    assert result.exit_code == 2 and f"was trained on {photos}: leave --photos out to go on" in result.output
     assert (finished / "photos.json").read_bytes() == kept
 
 

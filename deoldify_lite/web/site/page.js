@@ -192,7 +192,8 @@ queue.addEventListener("loading", ({ detail: { loaded, total } }) => {
   get("loaded").value = loaded / total;
 });
 queue.addEventListener("ready", ({ detail: { backend, threads } }) => {
-  get("loading").hidden = true;
+  get("loading").hidden = get("broken").hidden = true;
+  get("again").hidden = false;
   const how = backend === "webgpu" ? "on the graphics processor" : `on ${threads} ${threads === 1 ? "thread" : "threads"}`;
   get("backend").textContent = `Computes on this computer, ${how}.`;
   get("offline").hidden = !navigator.serviceWorker?.controller;

@@ -35,7 +35,10 @@ async function fetchNewVersions() {
   const kept = (await large.keys()).map((request) => request.url.slice(registration.scope.length));
   const general = (file) => file.replace(/\.[0-9a-f]{8}(?=\.)/, "");
   const isNew = (file) => !kept.includes(file) && kept.map(general).includes(general(file));
-  await large.addAll(BUILD.large.filter(isNew)); // fetching.js checks them when they are used
+  // fetching.js checks them when they are used.
+  await large.addAll(BUILD.large.filter(isNew)).catch((error) => {
+    if (error.name !== "QuotaExceededError") throw error; // the installation is tried again at the next visit
+  });
 }
 
 async function activate() {

@@ -1,8 +1,8 @@
 // Says so where the page cannot start: in an old browser, or where a file is missing. Every browser must understand this.
 
 addEventListener("error", function (event) {
-  var isScript = event.target === window || event.target.tagName === "SCRIPT";
-  if (!isScript || self.started) return;
+  var script = event.filename || (event.target.tagName === "SCRIPT" && event.target.src) || "";
+  if (script.indexOf(location.origin + "/") !== 0 || self.started) return; // that of a browser's extension, or a picture
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", tell);
   else tell();
 }, true);
