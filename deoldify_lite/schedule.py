@@ -247,6 +247,11 @@ class Schedule:
         "Whether the generator restores photos instead of colorizing them."
         return self.networks.generator == "restorer"
 
+    @property
+    def generated_size(self) -> int:
+        "Side of the pictures that the critic learns from: the largest that it wants; 0 without critic stages."
+        return max((stage.size for stage in self.critic_stages), default=0)
+
     def critics(self, cycle: int) -> tuple[CriticStage, ...]:
         "The critic stages of a cycle, the first of which is 1."
         return tuple(stage for stage in self.critic_stages if cycle == 1 or not stage.first_cycle_only)

@@ -212,7 +212,7 @@ def write_hints(file: Path, hints: Hints, size: tuple[int, int]) -> None:
     """
     checked, notes = check_hints(hints, size)
     if notes:
-        raise BadHints("; ".join(notes))
+        raise BadHints(f"more than {MOST} hints, and a photo takes no more: leave some out")
     write_atomically(Path(file), format_hints(checked, size))
 
 

@@ -110,7 +110,7 @@ _BatchNorm = partial(nn.BatchNorm2d, eps=1e-3)
 
 
 class EfficientNetLite(nn.Module):
-    "An EfficientNet-Lite without its head: (N, 3, H, W), mean, deviation 0.5 -> features at strides 2 to 32."
+    "EfficientNet-Lite without its head: features at strides 2 to 32 of (N, 3, H, W), mean and standard deviation 0.5."
 
     taps = (0, 1, 2, 4, 6)
 

@@ -19,6 +19,8 @@ class Critic(nn.Sequential):
     norm on every convolution (Miyato et al. 2018), self-attention after the first doubling (Zhang et al. 2018).
     """
 
+    scales = 1
+
     def __init__(self, width: int = 256):
         layers = _conv(3, width, 4, 2, dropout=0.075)
         for i in range(3):

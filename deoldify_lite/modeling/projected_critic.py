@@ -36,6 +36,7 @@ class ProjectedCritic(nn.Module):
         downsamplings = range(len(channels) - 1, -1, -1)  # of each scale, to the coarsest one
         self.heads = nn.ModuleList(_head(width, count) for count in downsamplings)
         add_spectral_norm(self.heads)
+        self.scales = len(self.heads)
 
     def train(self, mode: bool = True) -> "ProjectedCritic":
         "The heads only: the backbone's BatchNorm keeps its statistics."

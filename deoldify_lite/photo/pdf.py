@@ -63,7 +63,7 @@ def _size(document: Any, number: int) -> tuple[int, int]:
     with LOCK:
         try:
             with closing(document[number]) as page:
-                return _pixels(page, _pictures(page))
+                return _pixels(page, _pictures(page), _has_text(page))
         except PdfiumError:
             return 0, 0
 
@@ -77,8 +77,8 @@ def render_page(document: Any, number: int, max_pixels: int) -> tuple[Image.Imag
         BadPhoto: the page is damaged or too large.
     """
     with LOCK, _told_as_bad_photo(), closing(document[number]) as page:
-        pictures = _pictures(page)
-        width, height = _pixels(page, pictures)
+        pictures, has_text = _pictures(page), _has_text(page)
+        width, height = _pixels(page, pictures, has_text)
         check_size(width, height, max_pixels)
         dpi = tuple(round(POINT * pixels / points, 2) for pixels, points in zip((width, height), page.get_size()))
         # The size is rounded up; a little less makes it exact.
@@ -88,7 +88,7 @@ def render_page(document: Any, number: int, max_pixels: int) -> tuple[Image.Imag
         blank = all(low == high for low, high in image.getextrema())
         if blank and any(_is_damaged(picture) for picture in pictures):
             raise BadPhoto("its picture is damaged")
-        return image, dpi, ["its text became part of the picture"] if _has_text(page) else []
+        return image, dpi, ["its text became part of the picture"] if has_text else []
 
 
 def _pictures(page: Any) -> list[Any]:
@@ -116,18 +116,19 @@ def _resolution(picture: Any) -> float:
     return math.sqrt(math.prod(picture.get_px_size()) / _area(picture))
 
 
-def _pixels(page: Any, pictures: list[Any]) -> tuple[int, int]:
+def _pixels(page: Any, pictures: list[Any], has_text: bool) -> tuple[int, int]:
     """Width and height at the resolution of the picture that covers the page, of several the finest, as where letters
     lie over a coarse background; finer, up to `DPI`, where smaller pictures are, and `LEGIBLE` at least with text. At
     `DPI` or more where no picture covers it."""
     width, height = page.get_size()
     resolutions = [_resolution(picture) for picture in pictures if _area(picture) > 0]  # the largest picture's first
-    covering = sum(_area(picture) > width * height / 2 for picture in pictures)
+    count = sum(_area(picture) > width * height / 2 for picture in pictures)
+    covering, others = resolutions[:count], resolutions[count:]
     if covering:
-        finer = max(resolutions[covering:], default=0), LEGIBLE / POINT if _has_text(page) else 0
-        scale = max(*resolutions[:covering], min(max(finer), DPI / POINT))
+        wanted = [*covering, min(max(others, default=0), DPI / POINT), has_text * LEGIBLE / POINT]
     else:
-        scale = max(*resolutions[:1], DPI / POINT, 0)
+        wanted = [*others[:1], DPI / POINT]
+    scale = max(wanted)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -1,7 +1,6 @@
 "Reads a file as a `Photo`. Whatever is wrong with the file is raised as `BadPhoto`."
 
 import io
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -140,10 +139,6 @@ def upright_size(file: Path | bytes) -> tuple[int, int]:
 def count_pixels(path: Path) -> int:
     "The number of pixels according to the file's header, of its largest page; 0 if it is no photo."
     try:
-        with _told_as_bad_photo(), _open_stream(path) as stream:
-            if JPEG_XL.is_installed and extra_for(stream.read(16), path.suffix) is JPEG_XL:  # Pillow would decode it
-                stream.seek(0)
-                return math.prod(jpeg_xl_size(stream.read()))
         with open_pages(path) as pages:
             return max(width * height for width, height in (page.size for page in pages))
     except BadPhoto:
@@ -198,6 +193,10 @@ def open_pages(path: Path, max_pixels: int = MAX_PIXELS, keep_source: bool = Fal
                     Page(size, partial(_read_pdf_page, document, number, max_pixels, keep_source))
                     for number, size in enumerate(pdf_sizes(document))
                 ]
+            elif extra is JPEG_XL:
+                register(extra)
+                size = jpeg_xl_size(stream.read())
+                pages = [Page(size, partial(_read_jpeg_xl, stream, path, max_pixels, keep_source))]
             else:
                 image = stack.enter_context(_open_image(stream, path, max_pixels))
                 pages = [
@@ -251,6 +250,13 @@ def _read_picture(image: Image.Image, path: Path, number: int, max_pixels: int, 
     if image.format != "TIFF" and _has_more(image):
         photo.notes.append("only the first of the pictures in the file")
     return photo
+
+
+def _read_jpeg_xl(stream: BinaryIO, path: Path, max_pixels: int, keep_source: bool) -> Photo:
+    "The picture of a JPEG XL, opened only now: Pillow's plugin decodes it by that."
+    stream.seek(0)
+    with _open_image(stream, path, max_pixels) as image:
+        return _read_picture(image, path, 0, max_pixels, keep_source)
 
 
 def _read_pdf_page(document: Any, number: int, max_pixels: int, keep_source: bool) -> Photo:

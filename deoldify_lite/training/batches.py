@@ -151,7 +151,7 @@ class CriticBatches(TrainingBatches):
         self.generated, self.augment = generated, schedule.augment
         if targets is None:
             # Of the size of the generated ones, so that both are scaled alike.
-            self.photos = stage.run.pack(max(each.size for each in schedule.critic_stages))
+            self.photos = stage.run.pack(schedule.generated_size)
             members = stage.run.split(self.photos).train
             self.real = stage.sampler(self.photos, members, "real", balance=schedule.balance)
         else:

@@ -52,7 +52,7 @@ def cycle_fingerprint(schedule: Schedule, cycle: int, part: str, init_from: Path
     parts = generator_fingerprint(schedule, len(schedule.generator_stages), init_from)
     parts |= {"cycle": cycle, "generate": schedule.generate}
     if part == "generate":  # pictures for all critics
-        parts["size"] = max((spec.size for spec in schedule.critic_stages), default=0)
+        parts["size"] = schedule.generated_size
     if part != "generate" or cycle > 1:
         parts |= {name: getattr(schedule.networks, name) for name in CRITIC}
         parts["critic_stages"] = schedule.critic_stages

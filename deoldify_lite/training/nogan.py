@@ -23,7 +23,7 @@ from ..files import write_atomically
 from ..modeling.critic import SMALLEST
 from ..modeling.weights import read_safetensors, save_weights
 from ..models import hint_branch_file, usual_render_factor
-from ..schedule import Schedule
+from ..schedule import CriticStage, Gan, Schedule
 from .errors import StageMissing
 from .gan import critic_after, train_gan
 from .hints import generator_for_hints, train_hints
@@ -130,15 +130,14 @@ def _check_schedule(schedule: Schedule) -> None:
         parts |= {f"{kind}.{i}": stage for i, stage in enumerate(getattr(schedule, kind))}
     if schedule.cycles < 0:
         raise UsageError(f"cycles is at least 0, not {schedule.cycles}")
-    if schedule.cycles and critic == "patch":
-        for where, part in parts.items():
-            if where.startswith(("gan", "critic_stages")) and part.size < SMALLEST:
-                raise UsageError(f"{where}.size is at least {SMALLEST} for the patch critic, not {part.size}")
     check_features(schedule.loss)
+    by_patches = (CriticStage, Gan) if schedule.cycles and critic == "patch" else ()
     for where, part in parts.items():
         for name in COUNTS:
             if (count := getattr(part, name, 1)) < 1:
                 raise UsageError(f"{where}.{name} is at least 1, not {count}")
+        if isinstance(part, by_patches) and part.size < SMALLEST:
+            raise UsageError(f"{where}.size is at least {SMALLEST} for the patch critic, not {part.size}")
     check(schedule)
 
 

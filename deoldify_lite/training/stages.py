@@ -9,7 +9,6 @@ from torch import Tensor
 
 from .. import color
 from ..device import memory_in_use
-from ..modeling.projected_critic import ProjectedCritic
 from ..modeling.weights import save_weights
 from ..schedule import CriticStage
 from . import distributed
@@ -117,7 +116,7 @@ def generate(run: Run, cycle: int, weights: Path) -> Path:
     Returns the path of a pack of them, at the largest size that the critic wants.
     """
     if not run.generate_stage(cycle).is_done:
-        photos = run.pack(max(spec.size for spec in run.schedule.critic_stages))
+        photos = run.pack(run.schedule.generated_size)
         if distributed.is_main():
             _generate(run, cycle, weights, photos)
         else:
@@ -127,7 +126,7 @@ def generate(run: Run, cycle: int, weights: Path) -> Path:
 
 def _generate(run: Run, cycle: int, weights: Path, photos: Pack) -> None:
     schedule, stage = run.schedule, run.generate_stage(cycle)
-    size = max(spec.size for spec in schedule.critic_stages)
+    size = schedule.generated_size
     side = round(size * schedule.augment.zoom)  # room for the critic's crops to move in
     members = run.split(photos).train
     count = max(1, round(len(members) * schedule.generate.fraction))
@@ -208,8 +207,7 @@ def pretrain_critic(run: Run, cycle: int, generated: Path, start: Path | None) -
         if not run.critic_stage(cycle, spec.name).is_done:
             learn = critic_learner(run, cycle, spec, generated, weights)
             stage, train, critic = learn.stage, learn.dls.train, learn.model.network
-            scales = len(critic.heads) if isinstance(critic, ProjectedCritic) else 1
-            pictures = Pictures(stage, critic_pictures(learn.model, *train.fixed(8), scales))
+            pictures = Pictures(stage, critic_pictures(learn.model, *train.fixed(8), critic.scales))
             fit_stage(learn, [Records(stage, "critic", ("critic",)), pictures], spec.lr, pct_start=0.3)
             save_weights(None, stage.weights, config=critic.config, state=critic.state_dict())
             train_loss = learn.recorder.values[-1][0]

@@ -15,7 +15,7 @@ from ..device import cores
 from .errors import BadVideoRequest, NoEncoder
 from .extensions import CONTAINERS, EXTENSIONS
 from .planes import UnknownPixels, pick_format
-from .reading import Video, find_stream, open_container
+from .reading import Video, find_stream, is_cover, open_container
 
 WITH_CHAPTERS = {"matroska", "mp4", "mov", "webm"}
 WITH_ORIENTATION = {"matroska", "mp4", "mov", "webm"}
@@ -226,11 +226,6 @@ def add_flac(container: av.container.OutputContainer, stream: av.stream.Stream) 
     flac.disposition = stream.disposition
     flac.metadata.update(stream.metadata)
     return flac
-
-
-def is_cover(stream: av.stream.Stream) -> bool:
-    "Whether it is a picture of the whole film, as on a disc's box."
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _trial(format: str, write: Callable[[av.container.OutputContainer], None]) -> str | None:

@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from ..files import atomic_path
-from .containers import KEEP_TIMES, Plan, add_copy, is_cover
-from .reading import Video, find_stream, open_container
+from .containers import KEEP_TIMES, Plan, add_copy
+from .reading import Video, find_stream, is_cover, open_container
 from .sound import Sound
 
 Timed = tuple[float, int, av.Packet]  # seconds, a number that breaks ties, and what is muxed

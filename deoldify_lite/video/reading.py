@@ -74,13 +74,18 @@ def open_container(path: Path) -> av.container.InputContainer:
         raise BadVideo(f"not a video that FFmpeg can read ({_reason(error)})") from error
 
 
+def is_cover(stream: av.stream.Stream) -> bool:
+    "Whether it is a picture of the whole film, as on a disc's box."
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
 def find_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
     """The video stream that is colorized: the first that is no cover picture.
 
     Raises:
         BadVideo: there is none, or FFmpeg cannot decode it.
     """
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         raise BadVideo("there are no pictures in it, only " + (_kinds(container) or "nothing that FFmpeg knows"))
     if streams[0].codec_context is None:
